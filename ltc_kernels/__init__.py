@@ -1,0 +1,29 @@
+"""Kernels for correlations of loss trajectories; they know arrays only, no files.
+
+Each has a plain float64 definition (`ltc_kernels.reference`) and a compiled CPU implementation
+(`ltc_kernels.cpu`), under the same names and with the same meaning.
+"""
+
+from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references
+from ltc_kernels.dispatch import group_correlation, pair_sums
+from ltc_kernels.errors import (
+    ArgumentIndexError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    BackendUnavailableError,
+    LtcError,
+)
+
+__all__ = [
+    "ArgumentIndexError",
+    "ArgumentTypeError",
+    "ArgumentValueError",
+    "BackendUnavailableError",
+    "LtcError",
+    "PreparedPairs",
+    "PreparedReferences",
+    "group_correlation",
+    "pair_sums",
+    "prepare_pairs",
+    "prepare_references",
+]

@@ -1,0 +1,61 @@
+"""Arguments of kernels, checked once: what passes here can't make a kernel read outside its arrays."""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltc_kernels.algebra import SIGNALS, Signal
+from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
+
+LOSS_DTYPES = (np.dtype(np.float16), np.dtype(np.float32))
+
+
+def check_signal(signal: object) -> Signal:
+    """Return ``signal`` if it names one."""
+    if signal not in SIGNALS:
+        raise ArgumentValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
+    return cast(Signal, signal)
+
+
+def check_losses(name: str, losses: object) -> NDArray[Any]:
+    """Return trajectories ``[T, N]`` with contiguous samples and native byte order; copied only if needed."""
+    array = np.asarray(losses)
+    if array.ndim != 2:
+        raise ArgumentValueError(f"{name} must have shape [checkpoint, sample], got shape {array.shape}")
+    if array.dtype not in LOSS_DTYPES:
+        raise ArgumentTypeError(f"{name} must be float16 or float32, got {array.dtype}")
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    packed = native.shape[1] <= 1 or native.strides[1] == native.itemsize
+    aligned = native.strides[0] % native.itemsize == 0 and native.flags.aligned
+    return native if packed and aligned and native.size else np.ascontiguousarray(native)
+
+
+def check_references(references: object, num_checkpoints: int) -> NDArray[np.float64]:
+    """Return references ``[C, T]`` in float64."""
+    array = np.asarray(references)
+    if array.ndim != 2 or array.shape[1] != num_checkpoints:
+        raise ArgumentValueError(
+            f"references must have shape [group, checkpoint] with {num_checkpoints} checkpoints, as losses, "
+            f"got shape {array.shape}"
+        )
+    if array.dtype.kind != "f":
+        raise ArgumentTypeError(f"references must be floats, got {array.dtype}")
+    return array.astype(np.float64, copy=False)
+
+
+def check_groups(name: str, groups: object, length: int, num_groups: int) -> NDArray[np.int32]:
+    """Return the group of each sample as contiguous int32, each in 0..C-1."""
+    array = np.asarray(groups)
+    if array.shape != (length,):
+        raise ArgumentValueError(f"{name} must have shape ({length},), one per sample, got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"{name} must be integers, got {array.dtype}")
+    if length:
+        for bad in (array.min(), array.max()):
+            if not 0 <= bad < num_groups:
+                place = int(np.argmax(array == bad))
+                raise ArgumentValueError(
+                    f"{name} must lie in 0..{num_groups - 1}, got {bad} at sample {place}"
+                )
+    return np.ascontiguousarray(array, dtype=np.int32)

@@ -1,0 +1,45 @@
+"""A few threads for kernels that release the interpreter lock.
+
+Numba's own parallel loops would bring OpenMP or a pool that refuses to be called from two threads at once, and
+that doesn't survive a fork; data loaders fork. Python's thread pool has neither problem and costs some tens of
+microseconds a call.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from numba import config
+
+_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads
+os.register_at_fork(after_in_child=_pools.clear)  # threads don't cross a fork
+
+
+def thread_count() -> int:
+    """Threads that kernels use: ``NUMBA_NUM_THREADS``, by default the processors this process may use."""
+    return int(config.NUMBA_NUM_THREADS)
+
+
+def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> None:
+    """Call ``function(begin, end)`` for consecutive ranges that cover ``0..length``, from several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Must release the interpreter lock where it works, and not depend on the order of calls.
+    length : int
+        Elements in all.
+    step : int
+        Elements of a range; the last may be shorter.
+    """
+    ranges = [(begin, min(begin + step, length)) for begin in range(0, length, step)]
+    threads = min(thread_count(), len(ranges))
+    if threads <= 1:
+        for begin, end in ranges:
+            function(begin, end)
+        return
+    pool = _pools.get(threads) or _pools.setdefault(
+        threads, ThreadPoolExecutor(threads, thread_name_prefix="ltc")
+    )
+    for done in [pool.submit(function, begin, end) for begin, end in ranges]:
+        done.result()

@@ -1,0 +1,157 @@
+"""The public kernels: check the arguments, pick the implementation from where the arrays are, run it."""
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from ltc_kernels import reference as float64_reference
+from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references
+from ltc_kernels.checks import check_groups, check_losses, check_references, check_signal
+from ltc_kernels.errors import ArgumentValueError, BackendUnavailableError
+
+Backend = Literal["auto", "reference", "cpu"]
+BACKENDS: Final[tuple[str, ...]] = get_args(Backend)
+
+
+def group_correlation(
+    losses: Any, references: Any, groups: Any, *, signal: str, backend: str = "auto"
+) -> Any:
+    """Pearson correlation of each trajectory's signal with that of its group's reference.
+
+    One pass over the losses; see arXiv 2503.09721 (on losses) and arXiv 2508.20230 (on differences).
+
+    Parameters
+    ----------
+    losses : array of float16 or float32, shape (T, N)
+        Training trajectories, checkpoint-major, in the units of the loss; not finite means missing. NumPy array
+        or torch tensor.
+    references : array of floats, shape (C, T), or PreparedReferences
+        One reference trajectory per group; `prepare_references` saves repeating the preparation.
+    groups : array of integers, shape (N,)
+        Group of each sample, 0..C-1.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+    backend : {"auto", "reference", "cpu"}
+        ``"auto"`` picks by the device of ``losses``; ``"reference"`` is the slow definition in float64.
+
+    Returns
+    -------
+    array of float32, shape (N,)
+        As ``losses``: an array or a tensor on the same device. NaN where fewer than three values are common, or
+        where either side doesn't vary. Within 1e-5 of the float64 definition.
+
+    Raises
+    ------
+    ArgumentValueError
+        A shape or a group that doesn't fit, or an unknown signal or backend.
+    ArgumentTypeError
+        A dtype other than those above.
+    BackendUnavailableError
+        The arrays lie on a device that no backend here serves.
+
+    Examples
+    --------
+    >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float16)
+    >>> group_correlation(losses, np.array([[4.0, 3.5, 2.0]]), np.array([0, 0]), signal="loss")
+    array([ 0.9607689, -0.9607689], dtype=float32)
+    """
+    implementation = _choose(backend)
+    train, restore = _as_numpy(losses)
+    train = check_losses("losses", train)
+    if not isinstance(references, PreparedReferences):
+        values = check_references(_as_numpy(references)[0], len(train))
+        references = prepare_references(values, signal=check_signal(signal))
+    _same_problem("references", references, train, signal)
+    trajectories = references.trajectories
+    group = check_groups("groups", _as_numpy(groups)[0], train.shape[1], len(trajectories))
+    if implementation == "reference":
+        scores = float64_reference.group_correlation(train, trajectories, group, signal=signal)
+        return restore(scores)
+    from ltc_kernels import cpu  # noqa: PLC0415 - Numba takes half a second to import
+
+    return restore(cpu.group_correlation(train, references, group))
+
+
+def pair_sums(
+    losses: Any, pairs: PreparedPairs, groups: Any, *, backend: str = "auto"
+) -> tuple[Any, Any]:
+    """Sum and number of the defined correlations with every validation sample of the same group.
+
+    Parameters
+    ----------
+    losses : array of float16 or float32, shape (T, N)
+        Training trajectories; not finite means missing. NumPy array or torch tensor.
+    pairs : PreparedPairs
+        The validation samples, from `prepare_pairs`.
+    groups : array of integers, shape (N,)
+        Group of each training sample, 0..C-1.
+    backend : {"auto", "reference", "cpu"}
+        As in `group_correlation`.
+
+    Returns
+    -------
+    sums : array of float64, shape (N,)
+    counts : array of int64, shape (N,)
+        Their quotient is the mean correlation; a count of 0 means that none is defined.
+
+    Raises
+    ------
+    ArgumentValueError, ArgumentTypeError, BackendUnavailableError
+        As in `group_correlation`.
+
+    Examples
+    --------
+    >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float16)
+    >>> pairs = prepare_pairs(losses, np.array([0, 0]), 1, signal="loss")
+    >>> pair_sums(losses, pairs, np.array([0, 0]))
+    (array([0., 0.]), array([2, 2]))
+    """
+    implementation = _choose(backend)
+    train, restore = _as_numpy(losses)
+    train = check_losses("losses", train)
+    _same_problem("pairs", pairs, train, pairs.signal)
+    num_groups = len(pairs.counts)
+    group = check_groups("groups", _as_numpy(groups)[0], train.shape[1], num_groups)
+    if implementation == "reference":
+        val_groups = np.repeat(np.arange(num_groups), np.diff(pairs.starts))
+        sums, counts = float64_reference.pair_sums(
+            train, group, pairs.trajectories.T, val_groups, signal=pairs.signal
+        )
+        return restore(sums), restore(counts)
+    from ltc_kernels import cpu  # noqa: PLC0415 - Numba takes half a second to import
+
+    sums, counts = cpu.pair_sums(train, pairs, group)
+    return restore(sums), restore(counts)
+
+
+def _choose(backend: str) -> str:
+    if backend not in BACKENDS:
+        raise ArgumentValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    return "cpu" if backend == "auto" else backend
+
+
+def _same_problem(
+    name: str, prepared: PreparedReferences | PreparedPairs, losses: Any, signal: str
+) -> None:
+    if prepared.signal != signal:
+        raise ArgumentValueError(f"{name} must be prepared for signal {signal!r}, got {prepared.signal!r}")
+    if prepared.trajectories.shape[1] != len(losses):
+        raise ArgumentValueError(
+            f"{name} must have as many checkpoints as losses, {len(losses)}, "
+            f"got {prepared.trajectories.shape[1]}"
+        )
+
+
+def _as_numpy(array: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """A NumPy view of the array, and the function that brings a result to where the array came from."""
+    if type(array).__module__.partition(".")[0] != "torch":
+        return array, lambda result: result
+    if array.device.type != "cpu":
+        raise BackendUnavailableError(
+            f"no backend serves arrays on {array.device}; there are: {', '.join(BACKENDS[1:])}, for arrays "
+            "on the CPU"
+        )
+    import torch  # noqa: PLC0415 - loaded already, by the caller
+
+    return array.detach().numpy(), torch.from_numpy

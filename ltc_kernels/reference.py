@@ -1,0 +1,97 @@
+"""The meaning of every kernel: plain float64 NumPy, written from the definition and shared with nothing.
+
+Slow on purpose. The other implementations are tested against this one, and this one on numbers worked by hand.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def group_correlation(
+    losses: NDArray[Any], references: NDArray[Any], groups: NDArray[Any], *, signal: str
+) -> NDArray[np.float32]:
+    """Pearson correlation of each trajectory's signal with the signal of its group's reference.
+
+    Parameters
+    ----------
+    losses : ndarray of float16 or float32, shape (T, N)
+        Training trajectories; not finite means missing.
+    references : ndarray of floats, shape (C, T)
+        One reference trajectory per group.
+    groups : ndarray of integers, shape (N,)
+        Group of each sample, 0..C-1.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+
+    Returns
+    -------
+    ndarray of float32, shape (N,)
+        NaN where fewer than three values are common, or either side doesn't vary.
+
+    Examples
+    --------
+    >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float32)
+    >>> group_correlation(losses, np.array([[4.0, 3.0, 2.0]]), np.array([0, 0]), signal="loss")
+    array([ 1., -1.], dtype=float32)
+    """
+    columns = zip(np.asarray(losses).T, np.asarray(groups), strict=True)
+    scores = [pearson(x, references[group], signal=signal) for x, group in columns]
+    return np.array(scores, dtype=np.float32)
+
+
+def pair_sums(
+    losses: NDArray[Any],
+    groups: NDArray[Any],
+    val: NDArray[Any],
+    val_groups: NDArray[Any],
+    *,
+    signal: str,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum and number of the defined correlations with every validation sample of the same group.
+
+    Parameters
+    ----------
+    losses, val : ndarray of float16 or float32, shapes (T, N) and (T, M)
+        Training and validation trajectories; not finite means missing.
+    groups, val_groups : ndarray of integers, shapes (N,) and (M,)
+        Group of each sample.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+
+    Returns
+    -------
+    sums : ndarray of float64, shape (N,)
+    counts : ndarray of int64, shape (N,)
+    """
+    num_train = losses.shape[1]
+    sums, counts = np.zeros(num_train), np.zeros(num_train, dtype=np.int64)
+    for i in range(num_train):
+        same = np.flatnonzero(val_groups == groups[i])
+        found = np.array([pearson(losses[:, i], val[:, m], signal=signal) for m in same])
+        defined = found[~np.isnan(found)]
+        sums[i], counts[i] = defined.sum(), len(defined)
+    return sums, counts
+
+
+def pearson(x: NDArray[Any], y: NDArray[Any], *, signal: str) -> float:
+    """Pearson correlation of two trajectories' signals over what both have, or NaN; shapes (T,)."""
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    scale_x = np.max(np.abs(x), where=np.isfinite(x), initial=0.0)
+    scale_y = np.max(np.abs(y), where=np.isfinite(y), initial=0.0)
+    if signal == "difference":
+        with np.errstate(invalid="ignore"):  # inf - inf
+            x, y = np.diff(x), np.diff(y)
+    common = np.isfinite(x) & np.isfinite(y)
+    x, y = x[common], y[common]
+    if len(x) < 3 or is_constant(x, scale_x) or is_constant(y, scale_y):
+        return float("nan")
+    dx, dy = x - x.mean(), y - y.mean()
+    return float(np.sum(dx * dy) / np.sqrt(np.sum(dx * dx)) / np.sqrt(np.sum(dy * dy)))
+
+
+def is_constant(values: NDArray[np.float64], scale: float) -> bool:
+    """Whether the spread of values is no more than the rounding of numbers as large as ``scale``."""
+    spread = np.sqrt(np.sum(np.square(values - values.mean())))
+    return bool(spread <= 4 * 2.0**-52 * scale * np.sqrt(len(values)))
