@@ -1,13 +1,15 @@
 """The reference side of a correlation, prepared once in float64.
 
-With ``S`` the map of the signal (the identity for ``"loss"``, first differences for ``"difference"``) and ``C``
-centring, the score of a training trajectory ``x`` against a reference ``y`` is
+With ``S`` the map of the signal (the identity for ``"loss"``, first differences for
+``"difference"``) and ``C`` centring, the score of a training trajectory ``x`` against a reference
+``y`` is
 
     r(x, y) = (C S x) . u / |C S x|        u = C S y / |C S y|
 
-so that of a reference only the unit signal ``u`` is needed, and one pass over the stored losses does the rest
-(Loss Trajectory Correlation, arXiv 2503.09721; on differences, arXiv 2508.20230). The formula is linear in
-``u``: the sum of correlations with many references takes the sum of their unit signals.
+so that of a reference only the unit signal ``u`` is needed, and one pass over the stored losses
+does the rest (Loss Trajectory Correlation, arXiv 2503.09721; on differences, arXiv 2508.20230). The
+formula is linear in ``u``: the sum of correlations with many references takes the sum of their unit
+signals.
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,8 @@ Signal = Literal["loss", "difference"]
 SIGNALS: Final[tuple[str, ...]] = get_args(Signal)
 MINIMUM_VALUES: Final = 3  # signal values below which a correlation is undefined
 
-# A centred norm below this share of the largest loss is rounding, not signal: four units in the last place.
+# A centred norm below this share of the largest loss is rounding, not signal: four units in the
+# last place.
 CONSTANT_TOLERANCE: Final = 4 * float(np.finfo(np.float64).eps)
 WEIGHT_ALIGNMENT: Final = 16  # rows of weights are padded with zeros to a multiple of this
 
@@ -36,7 +39,8 @@ class PreparedReferences:
     trajectories : ndarray of float64, shape (C, T)
         The references as given; not finite means missing.
     weights : ndarray of float32, shape (C, at least S)
-        Unit signals of S values (T, or T - 1 for differences), padded with zeros; NaN where not complete.
+        Unit signals of S values (T, or T - 1 for differences), padded with zeros; NaN where not
+        complete.
     defined : ndarray of bool, shape (C,)
         False where no training sample can have a correlation: too few values, or all the same.
     """
@@ -185,7 +189,9 @@ def unit_signals(
     mean = np.where(present, values, 0.0).sum(axis=1) / np.maximum(count, 1)
     centred = np.where(present, values, mean[:, None]) - mean[:, None]
     norm = np.sqrt(np.square(centred).sum(axis=1))
-    largest = np.where(np.isfinite(trajectories), np.abs(trajectories), 0.0).max(axis=1, initial=0.0)
+    largest = np.where(np.isfinite(trajectories), np.abs(trajectories), 0.0).max(
+        axis=1, initial=0.0
+    )
     varies = norm > CONSTANT_TOLERANCE * largest * np.sqrt(count)
     defined = (count >= MINIMUM_VALUES) & varies
     usable = defined & (count == values.shape[1])

@@ -1,4 +1,4 @@
-"""Arguments of kernels, checked once: what passes here can't make a kernel read outside its arrays."""
+"""Arguments of kernels, checked once: what passes can't make a kernel leave its arrays."""
 
 from typing import Any, cast
 
@@ -15,15 +15,17 @@ def check_signal(signal: object) -> Signal:
     """Return ``signal`` if it names one."""
     if signal not in SIGNALS:
         raise ArgumentValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
-    return cast(Signal, signal)
+    return cast("Signal", signal)
 
 
 def check_losses(name: str, losses: object) -> NDArray[Any]:
-    """Return trajectories ``[T, N]`` with contiguous samples and native byte order; copied only if needed."""
+    """Return trajectories ``[T, N]``, samples contiguous, bytes native; copied only if needed."""
     array = np.asarray(losses)
     if array.ndim != 2:
-        raise ArgumentValueError(f"{name} must have shape [checkpoint, sample], got shape {array.shape}")
-    if array.dtype not in LOSS_DTYPES:
+        raise ArgumentValueError(
+            f"{name} must have shape [checkpoint, sample], got shape {array.shape}"
+        )
+    if array.dtype.newbyteorder("=") not in LOSS_DTYPES:
         raise ArgumentTypeError(f"{name} must be float16 or float32, got {array.dtype}")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     packed = native.shape[1] <= 1 or native.strides[1] == native.itemsize
@@ -36,8 +38,8 @@ def check_references(references: object, num_checkpoints: int) -> NDArray[np.flo
     array = np.asarray(references)
     if array.ndim != 2 or array.shape[1] != num_checkpoints:
         raise ArgumentValueError(
-            f"references must have shape [group, checkpoint] with {num_checkpoints} checkpoints, as losses, "
-            f"got shape {array.shape}"
+            f"references must have shape [group, checkpoint] with {num_checkpoints} checkpoints, "
+            f"as losses have, got shape {array.shape}"
         )
     if array.dtype.kind != "f":
         raise ArgumentTypeError(f"references must be floats, got {array.dtype}")
@@ -48,7 +50,9 @@ def check_groups(name: str, groups: object, length: int, num_groups: int) -> NDA
     """Return the group of each sample as contiguous int32, each in 0..C-1."""
     array = np.asarray(groups)
     if array.shape != (length,):
-        raise ArgumentValueError(f"{name} must have shape ({length},), one per sample, got {array.shape}")
+        raise ArgumentValueError(
+            f"{name} must have shape ({length},), one per sample, got {array.shape}"
+        )
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"{name} must be integers, got {array.dtype}")
     if length:

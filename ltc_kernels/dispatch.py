@@ -1,4 +1,4 @@
-"""The public kernels: check the arguments, pick the implementation from where the arrays are, run it."""
+"""The public kernels: check arguments, pick the implementation by the arrays' device, run it."""
 
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from ltc_kernels import reference as float64_reference
-from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references
+from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_references
 from ltc_kernels.checks import check_groups, check_losses, check_references, check_signal
 from ltc_kernels.errors import ArgumentValueError, BackendUnavailableError
 
@@ -19,13 +19,14 @@ def group_correlation(
 ) -> Any:
     """Pearson correlation of each trajectory's signal with that of its group's reference.
 
-    One pass over the losses; see arXiv 2503.09721 (on losses) and arXiv 2508.20230 (on differences).
+    One pass over the losses; see arXiv 2503.09721 (on losses) and arXiv 2508.20230 (on
+    differences).
 
     Parameters
     ----------
     losses : array of float16 or float32, shape (T, N)
-        Training trajectories, checkpoint-major, in the units of the loss; not finite means missing. NumPy array
-        or torch tensor.
+        Training trajectories, checkpoint-major, in the units of the loss; not finite means missing.
+        NumPy array or torch tensor.
     references : array of floats, shape (C, T), or PreparedReferences
         One reference trajectory per group; `prepare_references` saves repeating the preparation.
     groups : array of integers, shape (N,)
@@ -33,13 +34,14 @@ def group_correlation(
     signal : {"loss", "difference"}
         Correlate the losses or their consecutive differences.
     backend : {"auto", "reference", "cpu"}
-        ``"auto"`` picks by the device of ``losses``; ``"reference"`` is the slow definition in float64.
+        ``"auto"`` picks by the device of ``losses``; ``"reference"`` is the slow definition in
+        float64.
 
     Returns
     -------
     array of float32, shape (N,)
-        As ``losses``: an array or a tensor on the same device. NaN where fewer than three values are common, or
-        where either side doesn't vary. Within 1e-5 of the float64 definition.
+        As ``losses``: an array or a tensor on the same device. NaN where fewer than three values
+        are common, or where either side doesn't vary. Within 1e-5 of the float64 definition.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def group_correlation(
     if implementation == "reference":
         scores = float64_reference.group_correlation(train, trajectories, group, signal=signal)
         return restore(scores)
-    from ltc_kernels import cpu  # noqa: PLC0415 - Numba takes half a second to import
+    from ltc_kernels import cpu
 
     return restore(cpu.group_correlation(train, references, group))
 
@@ -119,7 +121,7 @@ def pair_sums(
             train, group, pairs.trajectories.T, val_groups, signal=pairs.signal
         )
         return restore(sums), restore(counts)
-    from ltc_kernels import cpu  # noqa: PLC0415 - Numba takes half a second to import
+    from ltc_kernels import cpu
 
     sums, counts = cpu.pair_sums(train, pairs, group)
     return restore(sums), restore(counts)
@@ -135,7 +137,9 @@ def _same_problem(
     name: str, prepared: PreparedReferences | PreparedPairs, losses: Any, signal: str
 ) -> None:
     if prepared.signal != signal:
-        raise ArgumentValueError(f"{name} must be prepared for signal {signal!r}, got {prepared.signal!r}")
+        raise ArgumentValueError(
+            f"{name} must be prepared for signal {signal!r}, got {prepared.signal!r}"
+        )
     if prepared.trajectories.shape[1] != len(losses):
         raise ArgumentValueError(
             f"{name} must have as many checkpoints as losses, {len(losses)}, "
@@ -144,14 +148,14 @@ def _same_problem(
 
 
 def _as_numpy(array: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """A NumPy view of the array, and the function that brings a result to where the array came from."""
+    """A NumPy view of the array, and the function that makes a result an array of the same kind."""
     if type(array).__module__.partition(".")[0] != "torch":
         return array, lambda result: result
     if array.device.type != "cpu":
         raise BackendUnavailableError(
-            f"no backend serves arrays on {array.device}; there are: {', '.join(BACKENDS[1:])}, for arrays "
-            "on the CPU"
+            f"no backend serves arrays on {array.device}; there are "
+            f"{' and '.join(BACKENDS[1:])}, for arrays on the CPU"
         )
-    import torch  # noqa: PLC0415 - loaded already, by the caller
+    import torch
 
     return array.detach().numpy(), torch.from_numpy

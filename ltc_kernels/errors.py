@@ -1,8 +1,8 @@
 """Errors that both packages raise on purpose.
 
 Each derives from the builtin that fits, so ``except ValueError`` keeps working, and from
-:class:`LtcError`, so that a program can tell them from defects. A message names the parameter, the rule and
-the value.
+:class:`LtcError`, so that a program can tell them from defects. A message names the parameter, the
+rule and the value.
 """
 
 

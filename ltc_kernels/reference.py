@@ -1,6 +1,7 @@
-"""The meaning of every kernel: plain float64 NumPy, written from the definition and shared with nothing.
+"""The meaning of every kernel: plain float64 NumPy, written from the definition.
 
-Slow on purpose. The other implementations are tested against this one, and this one on numbers worked by hand.
+It shares nothing with the fast implementations, and is slow on purpose: they are tested against it,
+and it is tested on numbers worked by hand.
 """
 
 from typing import Any
@@ -92,6 +93,6 @@ def pearson(x: NDArray[Any], y: NDArray[Any], *, signal: str) -> float:
 
 
 def is_constant(values: NDArray[np.float64], scale: float) -> bool:
-    """Whether the spread of values is no more than the rounding of numbers as large as ``scale``."""
+    """Whether values spread no more than the rounding of numbers as large as ``scale``."""
     spread = np.sqrt(np.sum(np.square(values - values.mean())))
     return bool(spread <= 4 * 2.0**-52 * scale * np.sqrt(len(values)))

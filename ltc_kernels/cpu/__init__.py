@@ -1,11 +1,17 @@
-"""The kernels on the CPU, compiled by Numba; NumPy arrays in and out. Arguments are checked by the caller."""
+"""The kernels on the CPU, compiled by Numba; NumPy in and out, checked by the caller."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_kernels.algebra import MINIMUM_VALUES, PreparedPairs, PreparedReferences, Signal, signal_length
+from ltc_kernels.algebra import (
+    MINIMUM_VALUES,
+    PreparedPairs,
+    PreparedReferences,
+    Signal,
+    signal_length,
+)
 from ltc_kernels.cpu.group import correlate
 from ltc_kernels.cpu.masked import add_pairs, correlate_rows
 from ltc_kernels.cpu.simd import LANES
@@ -13,7 +19,9 @@ from ltc_kernels.cpu.threads import for_ranges
 
 __all__ = ["group_correlation", "pair_sums"]
 
-SAMPLES_PER_TASK = 16384  # a row of a task fills half a page of 64 KiB; fewer read the memory more slowly
+SAMPLES_PER_TASK = (
+    16384  # a row of a task fills half a page of 64 KiB; fewer read the memory more slowly
+)
 ROWS_PER_BATCH = 2048  # columns that are widened to float64 at once: 16 MiB at 1000 checkpoints
 
 
@@ -65,7 +73,7 @@ def pair_sums(
 def _weighted_correlation(
     losses: NDArray[Any], weights: NDArray[np.float32], groups: NDArray[np.int32], signal: Signal
 ) -> NDArray[np.float32]:
-    """``(C S x) . weights[g] / |C S x|`` for complete trajectories, NaN where the fast path has no answer."""
+    """``(C S x) . weights[g] / |C S x|``, or NaN where the fast path has no answer."""
     num_checkpoints, num_train = losses.shape
     scores = np.full((1, max(num_train, LANES)), np.nan, dtype=np.float32)
     if signal_length(num_checkpoints, signal) < MINIMUM_VALUES or num_train == 0:

@@ -1,17 +1,19 @@
 """Correlation with one row of weights per group, in one pass over the losses.
 
-Bytes: every loss is read once from memory, 2 T + 4 bytes per sample with its group, and 4 are written. Work per
-loss: a conversion, two subtractions and two multiply-adds for ``"difference"``; ``"loss"`` goes over the values
-twice, the second time from the first-level cache. The kernel is bound by memory.
+Bytes: every loss is read once from memory, 2 T + 4 bytes per sample with its group, and 4 are
+written. Work per loss: a conversion, two subtractions and two multiply-adds for ``"difference"``;
+``"loss"`` goes over the values twice, the second time from the first-level cache. The kernel is
+bound by memory.
 
-The signal is centred *before* it is squared or multiplied. The mean of the differences is known beforehand,
-(last - first) / (T - 1); the mean of the losses is found in a first pass over the same few columns, relative to
-the last value, so that a loss recorded before training, the outlier of its row, doesn't set the scale. Nothing
-cancels later, neither at an offset nor in a steady drift. Sums run over ``TILE`` checkpoints, then over those
-sums, which keeps the rounding of 4096 terms at that of some hundred.
+The signal is centred *before* it is squared or multiplied. The mean of the differences is known
+beforehand, (last - first) / (T - 1); the mean of the losses is found in a first pass over the same
+few columns, relative to the last value, so that a loss recorded before training, the outlier of its
+row, doesn't set the scale. Nothing cancels later, neither at an offset nor in a steady drift. Sums
+run over ``TILE`` checkpoints, then over those sums, which keeps the rounding of 4096 terms at that
+of some hundred.
 
-A result is NaN where the fast path has no answer: something is missing, nothing varies, or float32 doesn't hold
-the squares. The caller does those columns again (`ltc_kernels.cpu.masked`).
+A result is NaN where the fast path has no answer: something is missing, nothing varies, or float32
+doesn't hold the squares. The caller does those columns again (`ltc_kernels.cpu.masked`).
 """
 
 import numpy as np
@@ -31,10 +33,14 @@ from ltc_kernels.cpu.simd import (
     transpose_weights,
 )
 
-AHEAD = 4 * LANES  # samples between the block at work and the one asked for: 2 to 8 measured the same
+AHEAD = (
+    4 * LANES
+)  # samples between the block at work and the one asked for: 2 to 8 measured the same
 LARGEST = np.float32(1e36)  # a sum of squares beyond this may have overflowed,
 SMALLEST = np.float32(1e-30)  # below this its terms may have been flushed
-STEADY = np.float32(2.0**-16)  # share of the drift's square below which rounding of differences shows
+STEADY = np.float32(
+    2.0**-12
+)  # share of the drift's square below which rounding of differences shows
 
 
 @njit(nogil=True, cache=True)
@@ -129,4 +135,6 @@ def _signature(bits):
     )
 
 
-correlate = njit([_signature(types.uint16), _signature(types.float32)], nogil=True, cache=True)(_correlate)
+correlate = njit([_signature(types.uint16), _signature(types.float32)], nogil=True, cache=True)(
+    _correlate
+)

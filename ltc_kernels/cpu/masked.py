@@ -1,8 +1,9 @@
 """Correlation over the values that both sides have, in float64: the exact path for few columns.
 
-Here come the training trajectories with a gap, those that don't vary, those whose squares float32 doesn't hold,
-and every comparison with an incomplete reference. A missing value, of either side, drops its checkpoint; a
-difference needs both its ends. Trajectories are rows here, so that a sample is contiguous.
+Here come the training trajectories with a gap, those that don't vary, those whose squares float32
+doesn't hold, and every comparison with an incomplete reference. A missing value, of either side,
+drops its checkpoint; a difference needs both its ends. Trajectories are rows here, so that a sample
+is contiguous.
 """
 
 import math
@@ -28,7 +29,7 @@ def _largest(trajectory):
 
 @njit(nogil=True, cache=True)
 def _pearson(x, y, lag, rounding_x, rounding_y):
-    """Pearson correlation of ``v[t] - lag * v[t - lag]``: the values for lag 0, their differences for lag 1."""
+    """Pearson correlation of ``v[t] - lag * v[t - lag]``: of values (lag 0) or differences (1)."""
     count = 0
     sum_x = 0.0
     sum_y = 0.0
@@ -91,7 +92,7 @@ def correlate_rows(rows, references, groups, lag, out):
     cache=True,
 )
 def add_pairs(rows, val, begins, ends, lag, sums, counts):
-    """Add the defined correlations of ``rows[i]`` with ``val[begins[i]:ends[i]]`` to ``sums`` and ``counts``."""
+    """Add the defined correlations of ``rows[i]`` with ``val[begins[i]:ends[i]]``."""
     rounding = np.empty(len(val))
     for m in range(len(val)):
         rounding[m] = CONSTANT_TOLERANCE * _largest(val[m])

@@ -1,10 +1,11 @@
 """Vectors of float32 for Numba kernels: a fixed number of samples, held in registers.
 
-Numba compiles a loop over an array to vector code when LLVM recognises it; accumulators of such a loop live in
-memory. The kernels here want the opposite order: for a few samples, walk over all checkpoints and keep every
-accumulator in registers. :class:`Lanes` makes that order explicit. A value of this type is one LLVM vector of
-``LANES`` float32, which LLVM splits into as many registers as the processor needs (four at AVX-512). The
-functions below are the few operations that the kernels use; ``+ - *`` and ``/`` work as usual.
+Numba compiles a loop over an array to vector code when LLVM recognises it; accumulators of such a
+loop live in memory. The kernels here want the opposite order: for a few samples, walk over all
+checkpoints and keep every accumulator in registers. :class:`Lanes` makes that order explicit. A
+value of this type is one LLVM vector of ``LANES`` float32, which LLVM splits into as many registers
+as the processor needs (four at AVX-512). The functions below are the few operations that the
+kernels use; ``+ - *`` and ``/`` work as usual.
 
 Every function is for use inside ``numba.njit`` only.
 """
@@ -26,7 +27,8 @@ _FEATURES = frozenset(_FEATURES.split(","))
 _IS_X86 = llvmlite.binding.get_process_triple().startswith(("x86", "i386", "i686"))
 _CONVERTS_HALF = not _IS_X86 or "+f16c" in _FEATURES
 
-# Samples held at once: four vectors of them are alive in a loop, and the register file has to hold those.
+# Samples held at once: four vectors of them are alive in a loop, and the register file has to hold
+# those.
 LANES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
 CACHE_LINE = 64  # bytes
 TILE = 16  # rows and columns that `transpose_weights` turns at once
@@ -81,22 +83,26 @@ def _constant(value: float, length: int = LANES, element: Any = _SCALAR) -> Any:
 
 
 def _widen_bits(builder: Any, halves: Any) -> Any:
-    """Float16 bit patterns to float32 with integer operations, for x86 processors older than F16C."""
+    """Float16 bit patterns to float32 by integer operations, for x86 older than F16C."""
     words = ir.VectorType(_I32, LANES)
     bits = builder.zext(halves, words)
-    magnitude = builder.shl(builder.and_(bits, _constant(0x7FFF, element=_I32)), _constant(13, element=_I32))
+    magnitude = builder.shl(
+        builder.and_(bits, _constant(0x7FFF, element=_I32)), _constant(13, element=_I32)
+    )
     # The exponent is moved to float32's bias by a product, which also normalises subnormal numbers.
     scaled = builder.fmul(builder.bitcast(magnitude, _VECTOR), _constant(2.0**112))
     special = builder.icmp_unsigned(">=", magnitude, _constant(0x7C00 << 13, element=_I32))
     infinite = builder.or_(magnitude, _constant(0x7F800000, element=_I32))
     unsigned = builder.select(special, infinite, builder.bitcast(scaled, words))
-    sign = builder.shl(builder.and_(bits, _constant(0x8000, element=_I32)), _constant(16, element=_I32))
+    sign = builder.shl(
+        builder.and_(bits, _constant(0x8000, element=_I32)), _constant(16, element=_I32)
+    )
     return builder.bitcast(builder.or_(unsigned, sign), _VECTOR)
 
 
 @intrinsic
 def load(typing_context: Any, array: Any, row: Any, column: Any) -> Any:
-    """``array[row, column:column + LANES]`` as float32; uint16 elements are float16 bit patterns."""
+    """``array[row, column:column + LANES]`` as float32; uint16 elements are float16's bits."""
     signature = lanes(array, types.intp, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -193,8 +199,8 @@ def transpose_weights(
 ) -> Any:
     """``out[:TILE, lane:lane + TILE] = weights[groups[sample:sample + TILE], term:term + TILE].T``.
 
-    A gather would fetch these values one by one; whole rows are turned in registers instead, in log2(TILE)
-    exchanges of ever smaller blocks.
+    A gather would fetch these values one by one; whole rows are turned in registers instead, in
+    log2(TILE) exchanges of ever smaller blocks.
     """
     signature = types.void(weights, groups, types.intp, types.intp, out, types.intp)
 

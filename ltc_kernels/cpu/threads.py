@@ -1,8 +1,8 @@
 """A few threads for kernels that release the interpreter lock.
 
-Numba's own parallel loops would bring OpenMP or a pool that refuses to be called from two threads at once, and
-that doesn't survive a fork; data loaders fork. Python's thread pool has neither problem and costs some tens of
-microseconds a call.
+Numba's own parallel loops would bring OpenMP or a pool that refuses to be called from two threads
+at once, and that doesn't survive a fork; data loaders fork. Python's thread pool has neither
+problem and costs some tens of microseconds a call.
 """
 
 import os
@@ -16,12 +16,12 @@ os.register_at_fork(after_in_child=_pools.clear)  # threads don't cross a fork
 
 
 def thread_count() -> int:
-    """Threads that kernels use: ``NUMBA_NUM_THREADS``, by default the processors this process may use."""
-    return int(config.NUMBA_NUM_THREADS)
+    """Number of threads: ``NUMBA_NUM_THREADS``, by default the processors this process may use."""
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> None:
-    """Call ``function(begin, end)`` for consecutive ranges that cover ``0..length``, from several threads.
+    """Call ``function(begin, end)`` from several threads, for ranges that cover ``0..length``.
 
     Parameters
     ----------
