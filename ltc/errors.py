@@ -1,7 +1,7 @@
 """Errors that `ltc` raises on purpose.
 
-Those about arguments and backends come from :mod:`ltc_kernels.errors`; those about stores and recorders are
-added here. Every one derives from :class:`LtcError` and from the builtin that fits.
+Those about arguments and backends come from :mod:`ltc_kernels.errors`; those about stores and
+recorders are added here. Every one derives from :class:`LtcError` and from the builtin that fits.
 """
 
 from __future__ import annotations

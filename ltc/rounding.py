@@ -23,8 +23,8 @@ _LARGEST_BITS: Final = np.uint16(0x7BFF)  # LARGEST; infinity and NaN come after
 def to_stored(losses: NDArray[Any]) -> tuple[NDArray[np.float16], int, int]:
     """Round losses to the values that a store holds.
 
-    A finite loss beyond float16 becomes 65504 with its sign; an infinite one or NaN becomes NaN, which
-    means missing.
+    A finite loss beyond float16 becomes 65504 with its sign; an infinite one or NaN becomes NaN,
+    which means missing.
 
     Parameters
     ----------

@@ -1,0 +1,121 @@
+"""What is kept of every commit besides the losses, as objects and as the arrays of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ltc.errors import StoreCorruptError
+from ltc.format import COUNTS, MODES, SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["RECORD_PATHS", "Commit", "SplitCommit", "from_arrays", "to_arrays"]
+
+RECORD_PATHS: Final = (
+    *(f"{split}/checkpoint" for split in SPLITS),
+    *(f"commits/{split}_{name}" for split in SPLITS for name in (*COUNTS, "mode")),
+    "commits/time",
+)
+"""The arrays [checkpoint] that hold the commits."""
+
+
+@dataclass(frozen=True)
+class SplitCommit:
+    """How the losses of one split came to be at one checkpoint.
+
+    Attributes
+    ----------
+    observed : int
+        Number of samples seen.
+    duplicate : int
+        Number of samples seen more than once; the mean of their losses is stored.
+    clipped : int
+        Number of finite losses beyond float16, stored as 65504 with their sign.
+    nonfinite : int
+        Number of samples seen whose loss was infinite or NaN, stored as missing.
+    mode : {"training", "evaluation", "array", "none"}
+        Where the losses come from; ``"none"`` where no sample was seen.
+    """
+
+    observed: int
+    duplicate: int
+    clipped: int
+    nonfinite: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One checkpoint of a store.
+
+    Attributes
+    ----------
+    checkpoint : float
+        The epoch or step given to the commit.
+    time : float
+        When it was made, in seconds since 1970-01-01 UTC.
+    train, val : SplitCommit
+        What was recorded of either split.
+    """
+
+    checkpoint: float
+    time: float
+    train: SplitCommit
+    val: SplitCommit
+
+
+def to_arrays(commits: Sequence[Commit]) -> dict[str, NDArray[Any]]:
+    """Return the values of the arrays in `RECORD_PATHS`, by their paths."""
+    checkpoints = np.array([commit.checkpoint for commit in commits], np.float64)
+    arrays: dict[str, NDArray[Any]] = {
+        "commits/time": np.array([commit.time for commit in commits], np.float64)
+    }
+    for split in SPLITS:
+        parts: list[SplitCommit] = [getattr(commit, split) for commit in commits]
+        arrays[f"{split}/checkpoint"] = checkpoints
+        for count in COUNTS:
+            values = [getattr(part, count) for part in parts]
+            arrays[f"commits/{split}_{count}"] = np.array(values, np.int64)
+        modes = [MODES.index(part.mode) for part in parts]
+        arrays[f"commits/{split}_mode"] = np.array(modes, np.int8)
+    return {path: arrays[path] for path in RECORD_PATHS}
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Commit, ...]:
+    """Return the commits that the arrays in `RECORD_PATHS` hold.
+
+    Raises
+    ------
+    StoreCorruptError
+        A mode is none of those known.
+    """
+    parts = {split: _split_commits(split, arrays) for split in SPLITS}
+    return tuple(
+        Commit(checkpoint, time, train, val)
+        for checkpoint, time, train, val in zip(
+            arrays["train/checkpoint"].tolist(),
+            arrays["commits/time"].tolist(),
+            parts["train"],
+            parts["val"],
+            strict=True,
+        )
+    )
+
+
+def _split_commits(split: str, arrays: Mapping[str, NDArray[Any]]) -> list[SplitCommit]:
+    codes = arrays[f"commits/{split}_mode"]
+    unknown = (codes < 0) | (codes >= len(MODES))
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise StoreCorruptError(
+            f"commits/{split}_mode must lie in 0..{len(MODES) - 1}, got {codes[row]} at row {row}"
+        )
+    counts = [arrays[f"commits/{split}_{count}"].tolist() for count in COUNTS]
+    modes = [MODES[code] for code in codes.tolist()]
+    return [SplitCommit(*row) for row in zip(*counts, modes, strict=True)]

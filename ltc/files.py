@@ -1,0 +1,147 @@
+"""Writing the objects of a store on a local disk, each replaced atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltc.errors import ArgumentTypeError, ArgumentValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+__all__ = ["LocalFiles", "local_path"]
+
+
+class LocalFiles:
+    """The files of a store, written through a directory for unfinished ones.
+
+    An object is written there under a name of its own and then renamed, so that a reader sees the
+    old one or the new one. What the death of a process left unfinished is all in that one place.
+
+    Parameters
+    ----------
+    root : Path
+        The store's directory.
+    scratch : Path
+        A directory below `root` that this writer has for itself.
+    fsync : bool
+        Also force files and directories to the disk, so that they outlive a power cut. A file is
+        forced before it gets its name; for the names, see :meth:`settle`.
+    """
+
+    def __init__(self, root: Path, scratch: Path, *, fsync: bool) -> None:
+        self._root = root
+        self._scratch = scratch
+        self._fsync = fsync
+        self._unsettled: set[Path] = set()
+
+    def read(self, key: str) -> bytes | None:
+        """Return an object's bytes, None if there is none."""
+        try:
+            return (self._root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def replace(self, key: str, data: Buffer) -> None:
+        """Write an object; if that fails, the old one stays."""
+        path = self._root / key
+        self._make_directory(path.parent)
+        with self._unfinished() as unfinished:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                if self._fsync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            unfinished.replace(path)
+        self._touched(path.parent)
+
+    def remove(self, key: str) -> None:
+        """Remove an object, or all objects below `key`; neither need exist."""
+        path = self._root / key
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if path.parent.exists():
+            self._touched(path.parent)
+
+    def names(self, key: str) -> list[str]:
+        """Return the names in a directory, an empty list if there is none."""
+        directory = self._root / key
+        return [path.name for path in directory.iterdir()] if directory.is_dir() else []
+
+    def settle(self) -> None:
+        """With `fsync`, force the names given and taken since the last call to the disk."""
+        while self._unsettled:
+            directory = self._unsettled.pop()
+            with contextlib.suppress(FileNotFoundError):  # removed since, with what was in it
+                _fsync_directory(directory)
+
+    def sweep(self) -> None:
+        """Remove what earlier writers left unfinished."""
+        for path in self._scratch.glob("*.partial"):
+            path.unlink()
+
+    @contextlib.contextmanager
+    def _unfinished(self) -> Iterator[Path]:
+        path = self._scratch / f"{uuid.uuid4().hex}.partial"
+        try:
+            yield path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _make_directory(self, directory: Path) -> None:
+        if directory.is_dir():
+            return
+        self._make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        self._touched(directory.parent)
+
+    def _touched(self, directory: Path) -> None:
+        if self._fsync:
+            self._unsettled.add(directory)
+
+
+def local_path(path: object) -> Path:
+    """Return `path` as one on this machine's disks.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It isn't a path.
+    ArgumentValueError
+        It is the address of something else.
+    """
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError as error:
+        raise ArgumentTypeError(
+            "path must be a str or os.PathLike on a local disk; other zarr stores can't be written "
+            f"to, got {type(path).__name__}"
+        ) from error
+    if not isinstance(text, str):
+        raise ArgumentTypeError(
+            f"path must be a str or os.PathLike[str], got {type(text).__name__}"
+        )
+    if "://" in text:
+        raise ArgumentValueError(
+            f"path must be on a local disk, got {text!r}; to read from elsewhere, give "
+            "open_store a zarr store object"
+        )
+    return Path(text)
+
+
+def _fsync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,305 @@
+"""Chunks to values and back.
+
+Reading goes through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline
+elsewhere; either is made for the array at hand, so the user's zarr configuration is neither read
+nor changed for the choice. Writing only encodes: who writes decides in which order, and how, the
+bytes get to their places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from zarr.core.array_spec import ArrayConfig
+from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
+from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.core.metadata import ArrayV3Metadata
+from zarr.core.sync import collect_aiterator, sync
+from zarr.storage import LocalStore, StorePath
+
+from ltc.errors import StoreCorruptError, StoreFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+    from zarr.abc.codec import CodecPipeline
+    from zarr.abc.store import Store as ZarrStore
+    from zarr.core.buffer import Buffer
+
+    from ltc.format import Document
+
+__all__ = ["ArrayReader", "EncodedChunk", "Encoder", "check_metadata", "list_names", "read_bytes"]
+
+ChunkState = Literal["whole", "lost", "changed"]
+
+# What decoding raises on bytes that were changed: zarr and numcodecs, zarrs, a failing disk.
+_DECODING_ERRORS = (ValueError, RuntimeError, OSError)
+# How many chunks `states` holds in memory at a time.
+_CHECKED_AT_ONCE = 16
+
+_CONFIG = ArrayConfig(order="C", write_empty_chunks=True)
+
+
+class EncodedChunk(NamedTuple):
+    """The bytes of one chunk and the key they belong to."""
+
+    key: str
+    data: Buffer
+
+
+class Encoder:
+    """Cuts the values of one array into chunks and encodes them.
+
+    Parameters
+    ----------
+    path : str
+        The array's place in the store.
+    document : dict
+        Its metadata.
+    """
+
+    def __init__(self, path: str, document: Document) -> None:
+        self._path = path
+        self._metadata = ArrayV3Metadata.from_dict(document)
+        self._spec = self._metadata.get_chunk_spec((), _CONFIG, buffer_prototype)
+        self._pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
+
+    def encode(self, values: NDArray[Any], first_row: int = 0) -> list[EncodedChunk]:
+        """Return the chunks that hold `values`, which start at a chunk's first element.
+
+        Parameters
+        ----------
+        values : array
+            Whole chunks, or up to the end of the array; what is missing of a chunk is filled.
+        first_row : int
+            Where `values` starts along the first dimension.
+        """
+        chunk = self._spec.shape
+        first = (first_row // chunk[0], *([0] * (len(chunk) - 1)))
+        counts = [-(-n // c) for n, c in zip(values.shape, chunk, strict=True)]
+        keys, buffers = [], []
+        for position in itertools.product(*map(range, counts)):
+            part = values[
+                tuple(slice(p * c, (p + 1) * c) for p, c in zip(position, chunk, strict=True))
+            ]
+            coordinates = tuple(f + p for f, p in zip(first, position, strict=True))
+            keys.append(f"{self._path}/{self._metadata.encode_chunk_key(coordinates)}")
+            buffers.append(NDBuffer.from_numpy_array(self._whole(part)))
+        encoded = sync(self._pipeline.encode([(buffer, self._spec) for buffer in buffers]))
+        # No codec of this format makes None of a chunk; zarr's signature allows for it.
+        return [EncodedChunk(k, b) for k, b in zip(keys, encoded, strict=True) if b is not None]
+
+    def _whole(self, part: NDArray[Any]) -> NDArray[Any]:
+        if part.shape == self._spec.shape:
+            return np.ascontiguousarray(part)
+        whole = np.full(self._spec.shape, self._spec.fill_value, dtype=part.dtype)
+        whole[tuple(slice(n) for n in part.shape)] = part
+        return whole
+
+
+class ArrayReader:
+    """Reads one array of a store.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Where the array is.
+    path : str
+        Its place there.
+    expected : dict
+        The metadata it must have. Its first dimension may be longer, where that counts checkpoints.
+
+    Raises
+    ------
+    StoreFormatError
+        The array isn't there, or its metadata says something else.
+    """
+
+    def __init__(self, store: ZarrStore, path: str, document: Document, expected: Document) -> None:
+        self._store = store
+        self.path = path
+        self._metadata = check_metadata(path, document, expected)
+        self._shape = tuple(expected["shape"])
+        self._spec = self._metadata.get_chunk_spec((), _CONFIG, buffer_prototype)
+        self._zarr_pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
+        self._pipeline = _zarrs_pipeline(self._metadata, store) or self._zarr_pipeline
+
+    @property
+    def chunk_samples(self) -> int:
+        """The length of a chunk along the last dimension."""
+        return self._spec.shape[-1]
+
+    def read_rows(self, rows: Sequence[int], samples: slice, out: NDArray[Any]) -> None:
+        """Read whole rows of a two-dimensional array, or one range of samples of each.
+
+        A chunk that isn't there leaves the fill value.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Positions along the first dimension, in any order.
+        samples : slice
+            Start and stop along the second dimension, within the array; step 1.
+        out : array [len(rows), samples.stop - samples.start]
+            C-contiguous, of the array's dtype; written to.
+
+        Raises
+        ------
+        StoreCorruptError
+            A chunk was changed.
+        """
+        width = self._spec.shape[1]
+        columns = range(samples.start // width, -(-samples.stop // width))
+        batch, keys = [], []
+        for (position, row), column in itertools.product(enumerate(rows), columns):
+            start = max(samples.start, column * width)
+            stop = min(samples.stop, (column + 1) * width)
+            keys.append(self._key((row, column)))
+            batch.append(
+                (
+                    StorePath(self._store, keys[-1]),
+                    self._spec,
+                    (slice(0, 1), slice(start - column * width, stop - column * width)),
+                    (
+                        slice(position, position + 1),
+                        slice(start - samples.start, stop - samples.start),
+                    ),
+                    False,
+                )
+            )
+        if batch:
+            self._run(self._pipeline, batch, keys, out)
+
+    def read_all(self) -> NDArray[Any]:
+        """Read a one-dimensional array whole, none of whose chunks may be lost.
+
+        Raises
+        ------
+        StoreCorruptError
+            A chunk is lost or was changed.
+        """
+        (length,), (width,) = self._shape, self._spec.shape
+        keys = self.keys()
+        self._check_present(keys)
+        out = np.empty(length, self._spec.dtype.to_native_dtype())
+        batch = [
+            (
+                StorePath(self._store, key),
+                self._spec,
+                (slice(0, min(width, length - start)),),
+                (slice(start, min(start + width, length)),),
+                False,
+            )
+            for key, start in zip(keys, range(0, length, width), strict=True)
+        ]
+        self._run(self._zarr_pipeline, batch, keys, out)
+        return out
+
+    def keys(self) -> list[str]:
+        """Return the keys of all chunks."""
+        counts = [range(-(-n // c)) for n, c in zip(self._shape, self._spec.shape, strict=True)]
+        return [self._key(coordinates) for coordinates in itertools.product(*counts)]
+
+    def states(self, keys: Sequence[str]) -> list[ChunkState]:
+        """Look at chunks one by one: whole, lost, or changed since they were written."""
+        found: list[ChunkState] = []
+        for start in range(0, len(keys), _CHECKED_AT_ONCE):
+            found += sync(self._states(keys[start : start + _CHECKED_AT_ONCE]))
+        return found
+
+    def _key(self, coordinates: tuple[int, ...]) -> str:
+        return f"{self.path}/{self._metadata.encode_chunk_key(coordinates)}"
+
+    def _run(
+        self, pipeline: CodecPipeline, batch: Iterable[Any], keys: Sequence[str], out: NDArray[Any]
+    ) -> None:
+        try:
+            sync(pipeline.read(batch, NDBuffer.from_numpy_array(out)))
+        except _DECODING_ERRORS as error:
+            for key, state in zip(keys, self.states(keys), strict=True):
+                if state == "changed":
+                    raise StoreCorruptError(
+                        f"{key}: the chunk was changed after it was written (its checksum differs)"
+                    ) from error
+            raise
+
+    def _check_present(self, keys: Sequence[str]) -> None:
+        for key, present in zip(keys, sync(self._present(keys)), strict=True):
+            if not present:
+                raise StoreCorruptError(f"{key}: the chunk is lost")
+
+    async def _present(self, keys: Sequence[str]) -> list[bool]:
+        return await asyncio.gather(*(self._store.exists(key) for key in keys))
+
+    async def _states(self, keys: Sequence[str]) -> list[ChunkState]:
+        return await asyncio.gather(*map(self._state, keys))
+
+    async def _state(self, key: str) -> ChunkState:
+        try:
+            data = await self._store.get(key, buffer_prototype)
+            if data is None:
+                return "lost"
+            await self._zarr_pipeline.decode([(data, self._spec)])
+        except _DECODING_ERRORS:
+            return "changed"
+        return "whole"
+
+
+def list_names(store: ZarrStore, path: str) -> list[str]:
+    """Return the names of what is directly below a path of a zarr store."""
+    return list(collect_aiterator(store.list_dir(path)))
+
+
+def read_bytes(store: ZarrStore, key: str) -> bytes | None:
+    """Return an object of a zarr store, None if it isn't there."""
+    data = sync(store.get(key, buffer_prototype))
+    return None if data is None else data.to_bytes()
+
+
+def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipeline | None:
+    # Of those that zarrs doesn't support, some make it warn and others make it raise.
+    if not isinstance(store, LocalStore):
+        return None
+    try:
+        from zarrs import ZarrsCodecPipeline
+    except ImportError:
+        return None  # no wheel for this platform; zarr's own pipeline reads the same values
+    return ZarrsCodecPipeline.from_array_metadata_and_store(metadata, store)
+
+
+def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3Metadata:
+    """Return an array's metadata, which must be as expected.
+
+    Parameters
+    ----------
+    path : str
+        The array's place, for messages.
+    document : dict
+        The metadata found.
+    expected : dict
+        What it must be. Where the first dimension counts checkpoints, there may be more of them.
+
+    Raises
+    ------
+    StoreFormatError
+        It isn't.
+    """
+    try:
+        metadata = ArrayV3Metadata.from_dict(document)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreFormatError(f"{path}/zarr.json: {error}") from error
+    found, wanted = metadata.to_dict(), ArrayV3Metadata.from_dict(expected).to_dict()
+    for field in ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"):
+        if found[field] != wanted[field]:
+            raise StoreFormatError(f"{path}: {field} must be {wanted[field]}, got {found[field]}")
+    (rows, *others), (least, *sizes) = metadata.shape, expected["shape"]
+    growing = expected["dimension_names"][0] == "checkpoint"
+    if others != sizes or rows < least or (rows > least and not growing):
+        raise StoreFormatError(
+            f"{path}: shape must be {tuple(expected['shape'])}, got {metadata.shape}"
+        )
+    return metadata

@@ -1,0 +1,158 @@
+"""Checks of what is given about the samples of a split: their labels and ids."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ltc.format import IdType
+
+__all__ = ["Samples", "check_stored_labels", "check_together", "to_numpy"]
+
+_LARGEST_LABEL = 2**31 - 2  # the number of groups is one more, and an int32 too
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a store keeps about the samples of one split, besides their losses.
+
+    Attributes
+    ----------
+    size : int
+        Number of samples.
+    labels : int32 array [sample] or None
+        Not negative.
+    ids : int64 or StringDType array [sample] or None
+        As given.
+    """
+
+    size: int
+    labels: NDArray[np.int32] | None
+    ids: NDArray[Any] | None
+
+    @classmethod
+    def check(cls, split: str, size: object, labels: object, ids: object) -> Samples:
+        """Check the arguments ``num_*``, ``*_labels`` and ``*_ids`` of one split.
+
+        Raises
+        ------
+        ArgumentTypeError
+            Labels are not integers; ids neither integers nor strings; the size no integer.
+        ArgumentValueError
+            A length is not the number of samples, a label is negative, the split is empty.
+        """
+        number = _size(f"num_{split}", size)
+        return cls(
+            number,
+            None if labels is None else _labels(f"{split}_labels", labels, number),
+            None if ids is None else _ids(f"{split}_ids", ids, number),
+        )
+
+    @property
+    def id_type(self) -> IdType | None:
+        """The name of the ids' type in the store."""
+        if self.ids is None:
+            return None
+        return "int64" if self.ids.dtype == np.int64 else "string"
+
+
+def check_together(train: Samples, val: Samples) -> int | None:
+    """Return the number of groups of both splits, None if there are no labels.
+
+    Raises
+    ------
+    ArgumentValueError
+        One split has labels and the other has none.
+    """
+    if train.labels is None and val.labels is None:
+        return None
+    if train.labels is None or val.labels is None:
+        given, lacking = ("val", "train") if train.labels is None else ("train", "val")
+        raise ArgumentValueError(
+            f"{given}_labels and {lacking}_labels must be given together, got only {given}_labels"
+        )
+    return 1 + max(int(train.labels.max()), int(val.labels.max()))
+
+
+def check_stored_labels(key: str, labels: NDArray[np.int32], num_groups: int) -> None:
+    """Check labels that were read: anything may have written them, and kernels index with them.
+
+    Raises
+    ------
+    StoreCorruptError
+        One is not in 0..C-1.
+    """
+    wrong = labels.view(np.uint32) >= num_groups  # negative ones become the largest
+    if wrong.any():
+        sample = int(wrong.argmax())
+        raise StoreCorruptError(
+            f"{key} must lie in 0..{num_groups - 1}, the labels it was made with, got "
+            f"{labels[sample]} at sample {sample}"
+        )
+
+
+def to_numpy(value: Any) -> NDArray[Any]:
+    """Return an array-like as a NumPy array, a tensor of any device too."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensor = value.detach().cpu()
+        if tensor.dtype == torch.bfloat16:  # which NumPy doesn't have
+            tensor = tensor.float()
+        return np.asarray(tensor.numpy())
+    return np.asarray(value)
+
+
+def _size(name: str, size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer):
+        raise ArgumentTypeError(f"{name} must be an integer, got {type(size).__name__}")
+    if size < 1:
+        raise ArgumentValueError(f"{name} must be at least 1, got {size}")
+    return int(size)
+
+
+def _labels(name: str, labels: object, size: int) -> NDArray[np.int32]:
+    array = to_numpy(labels)
+    _check_length(name, array, size)
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"{name} must be integers, got {array.dtype}")
+    wrong = (array < 0) | (array > _LARGEST_LABEL)
+    if wrong.any():
+        sample = int(wrong.argmax())
+        raise ArgumentValueError(
+            f"{name} must lie in 0..{_LARGEST_LABEL}, got {array[sample]} at sample {sample}"
+        )
+    return array.astype(np.int32)
+
+
+def _ids(name: str, ids: object, size: int) -> NDArray[Any]:
+    array = to_numpy(ids)
+    _check_length(name, array, size)
+    if array.dtype.kind in "iu":
+        if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
+            raise ArgumentValueError(f"{name} must fit into int64, got {array.max()}")
+        return array.astype(np.int64)
+    if array.dtype.kind == "O":
+        for sample, value in enumerate(array):
+            if not isinstance(value, str):
+                raise ArgumentTypeError(
+                    f"{name} must all be integers or all be strings, got "
+                    f"{type(value).__name__} at sample {sample}"
+                )
+    elif array.dtype.kind not in "UT":
+        raise ArgumentTypeError(f"{name} must be integers or strings, got {array.dtype}")
+    return array.astype(np.dtypes.StringDType())
+
+
+def _check_length(name: str, array: NDArray[Any], size: int) -> None:
+    if array.shape != (size,):
+        raise ArgumentValueError(
+            f"{name} must have one entry per sample, shape ({size},), got shape {array.shape}"
+        )

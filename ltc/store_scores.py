@@ -1,0 +1,161 @@
+"""Scores in a store: an array of its own for each name, replaced as a whole.
+
+An array is several objects, which can't be replaced at once. So its metadata goes first when old
+scores are replaced and comes last when new ones are written: without it there are no scores. A
+checksum over all values tells a reader that looked in between.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ltc.directory import existing_header, lock_directory
+from ltc.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    StoreCorruptError,
+    StoreFormatError,
+)
+from ltc.files import local_path
+from ltc.format import ROOT, parse_array, score_document, serialise
+from ltc.pipeline import ArrayReader, Encoder, read_bytes
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from zarr.abc.store import Store as ZarrStore
+
+__all__ = ["open_scores", "read_scores", "write_scores"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OWN = "ltc"  # the attribute with what this module needs
+
+
+def write_scores(
+    path: str | os.PathLike[str],
+    name: str,
+    values: NDArray[np.float32],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Save scores in a store, in place of any of that name.
+
+    A recording into the same store may go on meanwhile.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The store, on a local disk.
+    name : str
+        Letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit.
+    values : float32 array [sample]
+        One per training sample, NaN where undefined.
+    attributes : mapping
+        Whatever JSON can hold.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentValueError
+        An argument has a wrong type, shape or value.
+    StoreNotFoundError, StoreFormatError
+        There is no store with commits.
+    StoreLockedError
+        Another process is saving scores in this store.
+    OSError
+        The disk is full; scores of that name are gone then.
+    """
+    place = local_path(path)
+    header = existing_header(place)
+    _check_name(name)
+    _check_values(values, header.num_train)
+    own = {"crc32": _checksum(values), "revision": header.revision}
+    document = score_document(header.num_train, {**_json(attributes), _OWN: own})
+    chunks = Encoder(f"scores/{name}", document).encode(values)
+    lock, files = lock_directory(place, "scores", fsync=False)
+    try:
+        files.remove(f"scores/{name}/{ROOT}")
+        files.remove(f"scores/{name}/c")
+        for chunk in chunks:
+            files.replace(chunk.key, chunk.data.as_buffer_like())
+        files.replace(f"scores/{name}/{ROOT}", serialise(document))
+    finally:
+        lock.release()
+
+
+def open_scores(store: ZarrStore, name: str, size: int) -> tuple[ArrayReader, dict[str, Any]]:
+    """Return a reader for saved scores, and all of their attributes.
+
+    Raises
+    ------
+    StoreFormatError
+        There are none of that name, or they are something else.
+    """
+    path = f"scores/{name}"
+    document = parse_array(read_bytes(store, f"{path}/{ROOT}"), path)
+    attributes = document.get("attributes", {})
+    if not isinstance(attributes.get(_OWN), dict):
+        raise StoreFormatError(f"{path}: not scores of ltc, the attribute {_OWN} is missing")
+    return ArrayReader(store, path, document, score_document(size, {})), attributes
+
+
+def read_scores(
+    store: ZarrStore, name: str, size: int
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return saved scores, float32 [sample], and the attributes given with them.
+
+    Raises
+    ------
+    StoreFormatError
+        There are none of that name, or they are something else.
+    StoreCorruptError
+        A chunk is lost or changed, or they are being replaced.
+    """
+    reader, attributes = open_scores(store, name, size)
+    values: NDArray[np.float32] = reader.read_all()
+    if _checksum(values) != attributes[_OWN].get("crc32"):
+        raise StoreCorruptError(
+            f"{reader.path}: the values are not those that were saved, or are just being replaced"
+        )
+    return values, {key: value for key, value in attributes.items() if key != _OWN}
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"name must be a str, got {type(name).__name__}")
+    if not _NAME.fullmatch(name) or name == ROOT:
+        raise ArgumentValueError(
+            "name must consist of letters, digits, '.', '_' and '-', and begin with a letter or "
+            f"digit, got {name!r}"
+        )
+
+
+def _check_values(values: NDArray[np.float32], size: int) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+        kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise ArgumentTypeError(f"values must be a float32 array, got {kind}")
+    if values.shape != (size,):
+        raise ArgumentValueError(
+            f"values must have one entry per training sample, shape ({size},), got {values.shape}"
+        )
+
+
+def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    if _OWN in attributes:
+        raise ArgumentValueError(f"attributes must not contain {_OWN!r}, which is the store's own")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
+    except TypeError as error:
+        raise ArgumentTypeError(f"attributes must be what JSON can hold: {error}") from error
+    except ValueError as error:
+        raise ArgumentValueError(f"attributes must be what JSON can hold: {error}") from error
+    return copy
+
+
+def _checksum(values: NDArray[np.float32]) -> int:
+    return zlib.crc32(np.ascontiguousarray(values, "<f4").data)

@@ -1,0 +1,421 @@
+"""Writing a store: one commit at a time, each of them whole or not there."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ltc.commits import Commit, SplitCommit, to_arrays
+from ltc.directory import StoreDirectory
+from ltc.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    RecorderStateError,
+    StoreMismatchError,
+)
+from ltc.files import local_path
+from ltc.format import CHUNK_CHECKPOINTS, COUNTS, MODES, Header
+from ltc.pipeline import Encoder
+from ltc.samples import Samples, check_together
+from ltc.store import open_store
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from ltc.store import Store
+
+__all__ = ["SplitRecord", "StoreWriter"]
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """What is recorded of one split at one checkpoint.
+
+    Attributes
+    ----------
+    losses : float16 array [sample]
+        NaN where a sample was not seen; see :func:`ltc.rounding.to_stored`.
+    observed : int
+        Number of samples seen.
+    duplicate : int
+        Number of samples seen more than once.
+    clipped : int
+        Number of finite losses beyond float16.
+    nonfinite : int
+        Number of samples seen whose loss was infinite or NaN.
+    mode : {"training", "evaluation", "array", "none"}
+        Where the losses come from; ``"none"`` where no sample was seen.
+    """
+
+    losses: NDArray[np.float16]
+    observed: int
+    duplicate: int
+    clipped: int
+    nonfinite: int
+    mode: str
+
+
+class StoreWriter:
+    """A store that is open for writing, by this writer alone.
+
+    Make one with :meth:`create` or :meth:`resume`, and close it, or use it in a ``with`` statement.
+
+    Attributes
+    ----------
+    path : str
+        The store's directory.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> train = SplitRecord(np.array([2.5, 1.5], np.float16), 2, 0, 0, 0, "training")
+    >>> val = SplitRecord(np.array([2.0], np.float16), 1, 0, 0, 0, "evaluation")
+    >>> with StoreWriter.create(path, num_train=2, num_val=1) as writer:
+    ...     writer.append(0, train, val)
+    ...     writer.committed
+    1
+    """
+
+    def __init__(
+        self, directory: StoreDirectory, header: Header, commits: tuple[Commit, ...] = ()
+    ) -> None:
+        self.path = str(directory.path)
+        self._directory = directory
+        self._header = header
+        self._commits = commits
+        self._encoders = {
+            path: Encoder(path, document) for path, document in directory.documents().items()
+        }
+
+    def __enter__(self) -> Self:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the writer."""
+        self.close()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        num_train: int,
+        num_val: int,
+        train_labels: Any = None,
+        val_labels: Any = None,
+        train_ids: Any = None,
+        val_ids: Any = None,
+        compression: Any = None,
+        fsync: bool = False,
+    ) -> Self:
+        """Start a store, where there is none with a commit.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A directory on a local disk, made if it isn't there.
+        num_train, num_val : int
+            Number of samples.
+        train_labels, val_labels : integer array [sample], optional
+            Groups, from 0; both or neither.
+        train_ids, val_ids : array [sample] of integers or strings, optional
+            What the samples are called elsewhere.
+        compression : {None, "zstd"}
+            What the losses are compressed with.
+        fsync : bool
+            Make every commit outlive a power cut, not only the death of the process.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentValueError
+            An argument has a wrong type, shape or value; nothing was written then.
+        StoreExistsError
+            There is a store with commits.
+        StoreFormatError
+            There is something else.
+        StoreLockedError
+            Another writer has it.
+        OSError
+            The disk is full, or not writable.
+        """
+        place = local_path(path)
+        train = Samples.check("train", num_train, train_labels, train_ids)
+        val = Samples.check("val", num_val, val_labels, val_ids)
+        header = _new_header(train, val, compression)
+        directory = StoreDirectory.make(place, header, fsync=fsync)
+        try:
+            writer = cls(directory, header)
+            writer._write_samples({"train": train, "val": val})
+        except BaseException:
+            directory.release()
+            raise
+        return writer
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        num_train: int,
+        num_val: int,
+        train_labels: Any = None,
+        val_labels: Any = None,
+        train_ids: Any = None,
+        val_ids: Any = None,
+        compression: Any = None,
+        fsync: bool = False,
+    ) -> Self:
+        """Continue a store that has commits, with the arguments of :meth:`create`.
+
+        What a writer left behind that died during a commit is removed.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentValueError
+            As :meth:`create`.
+        StoreNotFoundError
+            There is no store with commits.
+        StoreFormatError
+            There is something else, or the store is broken.
+        StoreMismatchError
+            The store has other sizes, labels, ids or compression.
+        StoreCorruptError
+            Labels, ids or records were changed or lost.
+        StoreLockedError
+            Another writer has it.
+        """
+        place = local_path(path)
+        train = Samples.check("train", num_train, train_labels, train_ids)
+        val = Samples.check("val", num_val, val_labels, val_ids)
+        wanted = _new_header(train, val, compression)
+        directory = StoreDirectory.open(place, fsync=fsync)
+        try:
+            store = open_store(place)
+            _check_same(store, wanted, {"train": train, "val": val})
+            writer = cls(directory, directory.header(), store.commits)
+        except BaseException:
+            directory.release()
+            raise
+        return writer
+
+    @property
+    def committed(self) -> int:
+        """The number of checkpoints committed."""
+        return self._header.committed
+
+    @property
+    def checkpoints(self) -> list[float]:
+        """The epochs or steps committed, ascending."""
+        return [commit.checkpoint for commit in self._commits]
+
+    def append(self, checkpoint: float, train: SplitRecord, val: SplitRecord) -> None:
+        """Commit one checkpoint.
+
+        Parameters
+        ----------
+        checkpoint : float
+            An epoch or step, larger than all before.
+        train, val : SplitRecord
+            What was recorded.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentValueError
+            An argument has a wrong type, shape or value.
+        RecorderStateError
+            The writer is closed.
+        OSError
+            The disk is full; the store holds what it held before, and the call can be repeated.
+        """
+        self.extend([(checkpoint, train, val)])
+
+    def extend(self, rows: Iterable[tuple[float, SplitRecord, SplitRecord]]) -> None:
+        """Commit several checkpoints at once: either all of them are there, or none.
+
+        Parameters
+        ----------
+        rows : iterable of (checkpoint, train, val)
+            As for :meth:`append`, which says what is raised. They are taken and written one by one.
+        """
+        self._check_open()
+        commits = list(self._commits)
+        try:
+            for checkpoint, train, val in rows:
+                commit = self._check_row(checkpoint, train, val, commits)
+                for split, record in (("train", train), ("val", val)):
+                    path, values = f"{split}/losses", record.losses[np.newaxis]
+                    self._directory.write_chunks(self._encoders[path].encode(values, len(commits)))
+                commits.append(commit)
+            if len(commits) > self.committed:
+                self._write_records(commits)
+                self._directory.commit(self._header.with_committed(len(commits)))
+        finally:
+            # The disk knows whether the commit has happened, also when it was interrupted.
+            self._header = self._directory.header()
+            self._commits = tuple(commits[: self.committed])
+
+    def rewind(self, to: float) -> None:
+        """Drop the checkpoints later than `to`.
+
+        Parameters
+        ----------
+        to : float
+            The last epoch or step to keep.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentValueError
+            `to` is not a finite number.
+        RecorderStateError
+            The writer is closed.
+        """
+        self._check_open()
+        limit = _finite("to", to)
+        kept = sum(commit.checkpoint <= limit for commit in self._commits)
+        if kept == self.committed:
+            return
+        header = replace(self._header, committed=kept, revision=_new_revision())
+        try:
+            self._directory.rewind(header)
+        finally:
+            self._header = self._directory.header()
+            self._commits = self._commits[: self.committed]
+
+    def close(self) -> None:
+        """Let another writer have the store; calling it again does nothing."""
+        self._directory.release()
+
+    def _check_open(self) -> None:
+        if not self._directory.locked:
+            raise RecorderStateError(
+                f"{self.path}: the writer is closed, or belongs to the process that forked this one"
+            )
+
+    def _check_row(
+        self, checkpoint: float, train: SplitRecord, val: SplitRecord, before: Sequence[Commit]
+    ) -> Commit:
+        value = _finite("checkpoint", checkpoint)
+        if before and value <= before[-1].checkpoint:
+            raise ArgumentValueError(
+                f"checkpoint must be larger than the last one, {before[-1].checkpoint:g}, got "
+                f"{value:g}; rewind drops later ones"
+            )
+        return Commit(
+            checkpoint=value,
+            time=time.time(),
+            train=_check_record("train", train, self._header.num_train),
+            val=_check_record("val", val, self._header.num_val),
+        )
+
+    def _write_samples(self, splits: Mapping[str, Samples]) -> None:
+        for split, samples in splits.items():
+            for name, values in (("labels", samples.labels), ("ids", samples.ids)):
+                if values is not None:
+                    chunks = self._encoders[f"{split}/{name}"].encode(values)
+                    self._directory.write_chunks(chunks)
+
+    def _write_records(self, commits: Sequence[Commit]) -> None:
+        # Only the chunks that change, each of them whole.
+        start = self.committed - self.committed % CHUNK_CHECKPOINTS
+        for path, values in to_arrays(commits[start:]).items():
+            self._directory.write_chunks(self._encoders[path].encode(values, start))
+
+
+def _new_header(train: Samples, val: Samples, compression: object) -> Header:
+    if compression not in (None, "zstd"):
+        raise ArgumentValueError(f"compression must be None or 'zstd', got {compression!r}")
+    return Header(
+        committed=0,
+        num_train=train.size,
+        num_val=val.size,
+        num_groups=check_together(train, val),
+        train_ids=train.id_type,
+        val_ids=val.id_type,
+        compression="zstd" if compression else None,
+        revision=_new_revision(),
+    )
+
+
+def _new_revision() -> str:
+    return uuid.uuid4().hex
+
+
+def _check_same(store: Store, wanted: Header, splits: Mapping[str, Samples]) -> None:
+    for split, samples in splits.items():
+        if store.size(split) != samples.size:
+            raise StoreMismatchError(
+                f"num_{split} must be that of {store.path}, {store.size(split)}, got {samples.size}"
+            )
+        _check_equal(f"{split}_labels", store, store.labels(split), samples.labels)
+        _check_equal(f"{split}_ids", store, store.ids(split), samples.ids)
+    if store.compression != wanted.compression:
+        raise StoreMismatchError(
+            f"compression must be that of {store.path}, {store.compression!r}, got "
+            f"{wanted.compression!r}"
+        )
+
+
+def _check_equal(
+    name: str, store: Store, stored: NDArray[Any] | None, given: NDArray[Any] | None
+) -> None:
+    if stored is None or given is None:
+        if stored is not given:
+            has, was = ("has none", "some") if stored is None else ("has some", "none")
+            raise StoreMismatchError(
+                f"{name} must be those of {store.path}, which {has}, got {was}"
+            )
+        return
+    if stored.dtype.kind != given.dtype.kind:
+        raise StoreMismatchError(
+            f"{name} must be those of {store.path}, {stored.dtype}, got {given.dtype}"
+        )
+    differs = stored != given
+    if differs.any():
+        sample = int(differs.argmax())
+        raise StoreMismatchError(
+            f"{name} must be those of {store.path}, {stored[sample]} at sample {sample}, got "
+            f"{given[sample]}"
+        )
+
+
+def _check_record(split: str, record: SplitRecord, size: int) -> SplitCommit:
+    losses = record.losses
+    if not isinstance(losses, np.ndarray) or losses.dtype != np.float16:
+        kind = losses.dtype if isinstance(losses, np.ndarray) else type(losses).__name__
+        raise ArgumentTypeError(f"{split}.losses must be a float16 array, got {kind}")
+    if losses.shape != (size,):
+        raise ArgumentValueError(
+            f"{split}.losses must have one entry per sample, shape ({size},), got {losses.shape}"
+        )
+    if record.mode not in MODES:
+        raise ArgumentValueError(f"{split}.mode must be one of {MODES}, got {record.mode!r}")
+    counts = {name: getattr(record, name) for name in COUNTS}
+    for name, count in counts.items():
+        if not 0 <= count <= size:
+            raise ArgumentValueError(f"{split}.{name} must lie in 0..{size}, got {count}")
+    return SplitCommit(**counts, mode=record.mode)
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ArgumentValueError(f"{name} must be finite, got {value}")
+    return float(value)
