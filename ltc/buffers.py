@@ -193,19 +193,19 @@ class SplitBuffer:
             return SplitRecord(np.full(self.size, np.nan, np.float16), 0, 0, 0, 0, "none")
         totals = self._totals()
         self._check_kept_out(totals)
-        with np.errstate(invalid="ignore", over="ignore"):
-            means = totals.sums / totals.counts.astype(
-                np.float32
-            )  # 0 / 0 is NaN: not seen is missing
+        unseen = totals.counts == 0
+        with np.errstate(over="ignore"):
+            means = totals.sums / np.maximum(totals.counts, 1).astype(np.float32)
             means /= _HOST_SCALE
-        losses, clipped, undefined = to_stored(means)
-        observed = int(np.count_nonzero(totals.counts))
+        # Rounded before the unseen become NaN: conversions of NaN are slow, and would be counted.
+        losses, clipped, nonfinite = to_stored(means)
+        np.copyto(losses, np.nan, where=unseen)
         return SplitRecord(
             losses=losses,
-            observed=observed,
+            observed=self.size - int(np.count_nonzero(unseen)),
             duplicate=int(np.count_nonzero(totals.counts > 1)),
             clipped=clipped,
-            nonfinite=undefined - (self.size - observed),
+            nonfinite=nonfinite,
             mode=self.mode,
         )
 
