@@ -10,6 +10,7 @@ the end of float32's range stays finite: infinity in a sum means that a loss was
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -21,6 +22,8 @@ from ltc.rounding import to_stored
 from ltc.writer import SplitRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
     from numpy.typing import NDArray
 
@@ -166,6 +169,23 @@ class SplitBuffer:
                 f"split {self.split!r} has {self.mode} losses since the last commit and takes no "
                 f"{mode} losses before the next: a checkpoint has one mode per split"
             )
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Let a block add losses in the mode ``"evaluation"``; if it fails, nothing stays pending.
+
+        Raises
+        ------
+        RecorderStateError
+            Training losses are pending.
+        """
+        self.check_mode("evaluation")
+        self.mode = "evaluation"
+        try:
+            yield
+        except BaseException:
+            self.clear()
+            raise
 
     def add(self, batch: Batch, mode: str) -> None:
         """Add a batch to the buffer of its device, which is made when first needed."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from contextlib import contextmanager
-from numbers import Real
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -198,9 +196,7 @@ class Recorder:
             `update` recorded this split since the last commit, or the recorder is closed.
         """
         buffer = self._buffer(split)
-        buffer.check_mode("evaluation")
-        with self._timed("evaluate"), _dropped_on_failure(buffer), evaluating(model):
-            buffer.mode = "evaluation"
+        with self._timed("evaluate"), buffer.evaluation(), evaluating(model):
             for batch in pass_batches(model, loader, step, buffer.size):
                 buffer.add(batch, "evaluation")
 
@@ -221,8 +217,8 @@ class Recorder:
 
         Raises
         ------
-        ArgumentValueError
-            `checkpoint` is not greater than the last one.
+        ArgumentTypeError, ArgumentValueError
+            `checkpoint` is not a finite number, or not greater than the last one.
         ArgumentIndexError
             A batch on a GPU had an index or a target out of range; `rewind` drops what is pending.
         RecorderStateError
@@ -230,11 +226,10 @@ class Recorder:
         """
         with self._timed("commit"):
             self._check_open()
-            checkpoint = _finite("checkpoint", checkpoint)
             if not self._pending():
                 raise RecorderStateError(
                     "nothing was recorded since the last commit; checkpoint "
-                    f"{checkpoint:g} would be empty"
+                    f"{checkpoint!r} would be empty"
                 )
             records = {split: buffer.record() for split, buffer in self._splits.items()}
             self._writer.append(checkpoint, records["train"], records["val"])
@@ -257,7 +252,7 @@ class Recorder:
             The recorder is closed.
         """
         self._check_open()
-        self._writer.rewind(_finite("to", to))
+        self._writer.rewind(to)
         self._clear()
 
     def close(self) -> None:
@@ -324,23 +319,6 @@ class Recorder:
             yield
         finally:
             self.seconds[name] += perf_counter() - start
-
-
-@contextmanager
-def _dropped_on_failure(buffer: SplitBuffer) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        buffer.clear()
-        raise
-
-
-def _finite(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ArgumentValueError(f"{name} must be finite, got {value}")
-    return float(value)
 
 
 def _warn_nonfinite(checkpoint: float, records: dict[str, SplitRecord]) -> None:
