@@ -1,0 +1,77 @@
+"""Single files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ltc.errors import ArgumentValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[Any]]:
+    """Open a binary file that takes the place of `path` when the block ends.
+
+    It is written beside `path` under a name of its own. If the block raises, or the process dies,
+    `path` stays what it was.
+
+    Parameters
+    ----------
+    path : Path
+        The file to create or replace.
+
+    Raises
+    ------
+    OSError
+        It can't be written: no such directory, no permission, no space.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "indices.txt")
+    ...     with atomic_file(path) as file:
+    ...         file.write(b"3")
+    ...         path.exists()
+    ...     path.read_text()
+    1
+    False
+    '3'
+    """
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with unfinished.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
+    """Return `path` if it ends in one of the suffixes, in lower or upper case.
+
+    Raises
+    ------
+    ArgumentValueError
+        It doesn't.
+
+    Examples
+    --------
+    >>> checked_suffix("runs/coreset.csv", (".npy", ".csv")).suffix
+    '.csv'
+    """
+    checked = Path(path)
+    if checked.suffix.lower() not in suffixes:
+        raise ArgumentValueError(
+            f"path must end in {' or '.join(suffixes)}, got {os.fspath(path)!r}"
+        )
+    return checked

@@ -1,0 +1,77 @@
+"""Arguments that several commands take, and those that have a notation of their own."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from ltc.atomic import checked_suffix
+from ltc.errors import ArgumentValueError
+
+Run: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="The store of a run, such as run.zarr.", show_default=False),
+]
+
+
+def parse_checkpoints(text: str | None) -> slice | list[int] | None:
+    """Return positions of checkpoints, written as a slice or as a list.
+
+    Raises
+    ------
+    ArgumentValueError
+        It is neither.
+
+    Examples
+    --------
+    >>> parse_checkpoints(":45"), parse_checkpoints("::3"), parse_checkpoints("0,1,2,5,8")
+    (slice(None, 45, None), slice(None, None, 3), [0, 1, 2, 5, 8])
+    """
+    if text is None:
+        return None
+    try:
+        if ":" not in text:
+            return [int(part) for part in text.split(",")]
+        bounds = [int(part) if part.strip() else None for part in text.split(":")]
+        if len(bounds) <= 3 and bounds[2:] != [0]:
+            return slice(*bounds)
+    except ValueError:
+        pass
+    raise ArgumentValueError(
+        f"--checkpoints must be a slice such as 0:45 or ::3, or a list such as 0,1,5, got {text!r}"
+    )
+
+
+def parse_fractions(text: str) -> list[float]:
+    """Return numbers that are separated by commas.
+
+    Raises
+    ------
+    ArgumentValueError
+        One is not a number.
+
+    Examples
+    --------
+    >>> parse_fractions("0.02, 0.1")
+    [0.02, 0.1]
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentValueError(
+            f"--sizes must be numbers such as 0.02,0.1, got {text!r}"
+        ) from None
+
+
+def checked_output(path: str, suffixes: tuple[str, ...]) -> Path:
+    """Check, before anything is computed, that a file of this name can be meant.
+
+    Raises
+    ------
+    ArgumentValueError
+        It has another suffix, or its directory doesn't exist.
+    """
+    output = checked_suffix(path, suffixes)
+    if not output.parent.is_dir():
+        raise ArgumentValueError(f"path must lie in a directory that exists, got {path!r}")
+    return output

@@ -1,0 +1,212 @@
+"""``ltc score`` and ``ltc select``."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ltc.cli.arguments import Run, checked_output, parse_checkpoints
+
+if TYPE_CHECKING:
+    from ltc.scores import Scores
+    from ltc.store import Store
+
+
+def score(
+    run: Run,
+    signal: Annotated[
+        Literal["difference", "loss"],
+        typer.Option(help="Correlate changes of the loss between checkpoints, or the loss itself."),
+    ] = "difference",
+    reference: Annotated[
+        Literal["class-mean", "mean", "class-pairs", "pairs"],
+        typer.Option(
+            help="Compare a training sample with the mean validation loss of its class or of all "
+            "samples, or with each validation sample of its class or of all."
+        ),
+    ] = "class-mean",
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POSITIONS",
+            help="Positions of the checkpoints to use, from 0: a slice such as :45 (the first 45) "
+            "or ::3 (every third), or a list such as 0,1,5.",
+            show_default="all",
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory to use beyond 12 bytes per sample: bytes, or with a unit (kB, MB, GB, "
+            "KiB, MiB, GiB).",
+        ),
+    ] = "512MB",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="Where to compute: auto or cpu.")
+    ] = "auto",
+    save: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Keep the scores in the run under this name, in place of any of that name.",
+            show_default="not kept",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the scores to this .npz file.",
+            show_default="not written",
+        ),
+    ] = None,
+) -> None:
+    """Score every training sample and print a summary.
+
+    A score is the correlation, -1 to 1, of a training sample's loss with
+    validation losses over the checkpoints: high where learning the sample
+    goes with generalising, low where it goes against it, as it does for
+    wrong labels. Nothing is written unless --save or --output asks for it.
+
+    For example:
+      ltc score run.zarr
+      ltc score run.zarr --save default
+      ltc score run.zarr --signal loss --checkpoints :45 -o early.npz
+    """
+    from ltc.scoring import score as compute
+
+    path = None if output is None else checked_output(output, (".npz",))
+    scores = compute(
+        run,
+        signal=signal,
+        reference=reference,
+        checkpoints=parse_checkpoints(checkpoints),
+        device=device,
+        memory_limit=memory_limit,
+        save=save,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(scores.summary())
+    if save is not None:
+        typer.echo(f"\nkept in {run} as {save!r}")
+    if path is not None:
+        scores.save(path)
+        typer.echo(f"\nwritten to {path}")
+
+
+def select(
+    run: Run,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write: .npy and .txt hold indices, .csv the columns index, id, label "
+            "and score.",
+            show_default=False,
+        ),
+    ],
+    fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of the coreset, 0 to 1, as a fraction of the samples not excluded. Either "
+            "this or --k is needed.",
+            show_default=False,
+        ),
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("--k", help="Size of the coreset in samples.", show_default=False)
+    ] = None,
+    balance: Annotated[
+        Literal["class", "equal", "none"] | None,
+        typer.Option(
+            help="class: shares proportional to class sizes. equal: the same number from each "
+            "class. none: one ranking of all samples.",
+            show_default="class, or none where the run has no labels",
+        ),
+    ] = None,
+    strategy: Annotated[
+        Literal["top", "stratified", "random"],
+        typer.Option(
+            help="top: the highest scores. stratified: equally many from 50 ranges of the score. "
+            "random: any."
+        ),
+    ] = "top",
+    cutoff: Annotated[
+        float,
+        typer.Option(
+            help="Share of each class, 0 to 1, with the lowest scores, that is set aside first."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="For stratified and random.")] = 0,
+    exclude: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of sample indices that are not to be selected: .npy, .txt or .csv, as -o "
+            "writes them.",
+            show_default="none",
+        ),
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which of the scores kept in the run to use. Without any, the run is scored with "
+            "the defaults of ltc score.",
+            show_default="the only ones",
+        ),
+    ] = None,
+) -> None:
+    """Select a coreset, write it to a file, and print what is in it.
+
+    The coreset has exactly the size that is asked for. What a class can't
+    fill of its share comes from the other classes, then from the samples
+    that the cutoff set aside, and at last from samples without a score.
+
+    For example:
+      ltc select run.zarr --fraction 0.1 -o coreset.npy
+      ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
+      ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
+    """
+    from ltc.coreset import SUFFIXES, load_indices
+    from ltc.store import open_store
+    from ltc.tables import coreset_table
+
+    path = checked_output(output, SUFFIXES)
+    excluded = None if exclude is None else load_indices(exclude)
+    found = _scores(open_store(run), scores)
+    if balance is None:
+        balance = "none" if found.labels is None else "class"
+    coreset = found.select(
+        fraction=fraction,
+        k=k,
+        balance=None if balance == "none" else balance,
+        strategy=strategy,
+        cutoff=cutoff,
+        seed=seed,
+        exclude=excluded,
+    )
+    coreset.save(path)
+    typer.echo(f"{coreset_table(coreset, found)}\n\nwritten to {path}")
+
+
+def _scores(store: "Store", name: str | None) -> "Scores":
+    """Return the scores of that name, the only ones kept, or new ones if none are."""
+    from ltc.errors import ArgumentValueError
+    from ltc.scores import load_scores
+
+    kept = store.score_names()
+    if name is None and len(kept) > 1:
+        raise ArgumentValueError(
+            f"--scores must say which of the scores kept in the run to use: {', '.join(kept)}"
+        )
+    if name is not None or kept:
+        return load_scores(store, name or kept[0])
+    from ltc.scoring import score as compute
+
+    return compute(store, progress=sys.stderr.isatty())

@@ -1,0 +1,89 @@
+"""The ``.npz`` files that hold scores: plain arrays and a JSON string, no pickles."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ltc.atomic import atomic_file, checked_suffix
+from ltc.errors import ArgumentValueError
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class ScoreArrays(NamedTuple):
+    """What a file of scores holds."""
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.int32] | None
+    ids: NDArray[Any] | None
+    metadata: dict[str, Any]
+
+
+def write_npz(
+    path: str | os.PathLike[str],
+    values: NDArray[np.float32],
+    labels: NDArray[np.int32] | None,
+    ids: NDArray[Any] | None,
+    metadata: dict[str, Any],
+) -> None:
+    """Write a file of scores, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.npz``.
+    values, labels, ids, metadata
+        As :class:`ltc.Scores` has them. Ids are stored as integers or as unicode of fixed width.
+
+    Raises
+    ------
+    ArgumentValueError
+        Another suffix.
+    OSError
+        The file can't be written.
+    """
+    path = checked_suffix(path, (".npz",))
+    arrays: dict[str, NDArray[Any]] = {"values": values, "metadata": np.array(json.dumps(metadata))}
+    if labels is not None:
+        arrays["labels"] = labels
+    if ids is not None:
+        arrays["ids"] = ids if ids.dtype.kind in "iu" else ids.astype(np.str_)
+    with atomic_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_npz(path: Path) -> ScoreArrays:
+    """Read a file that :func:`write_npz` wrote.
+
+    Raises
+    ------
+    ArgumentValueError
+        It is another kind of file, or damaged.
+    OSError
+        It can't be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return ScoreArrays(
+            arrays["values"],
+            arrays.get("labels"),
+            arrays.get("ids"),
+            json.loads(str(arrays["metadata"])),
+        )
+    except KeyError as error:
+        reason = f"it has no array {error}"
+    except (TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        # np.load gives TypeError for an .npy file's array, which is no context manager
+        reason = str(error)
+    raise ArgumentValueError(
+        f"path must be a file that Scores.save wrote, got {str(path)!r}: {reason}"
+    )

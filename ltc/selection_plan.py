@@ -1,0 +1,144 @@
+"""What a selection was asked for, checked.
+
+:func:`plan_selection` makes the plan that :func:`ltc.selection.select` carries out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Balance: TypeAlias = Literal["class", "equal"] | None
+Strategy: TypeAlias = Literal["top", "stratified", "random"]
+
+BALANCES = ("class", "equal", None)
+STRATEGIES = ("top", "stratified", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionPlan:
+    """What to select, checked: nothing is left to doubt but the scores themselves."""
+
+    k: int
+    balance: Balance
+    strategy: Strategy
+    cutoff: float
+    seed: int
+    candidates: NDArray[np.bool_]  # [N]: not excluded
+
+
+def plan_selection(
+    size: int,
+    *,
+    labelled: bool,
+    fraction: float | None = None,
+    k: int | None = None,
+    balance: Balance = "class",
+    strategy: Strategy = "top",
+    cutoff: float = 0.0,
+    seed: int = 0,
+    exclude: ArrayLike | None = None,
+) -> SelectionPlan:
+    """Check the arguments of :meth:`ltc.Scores.select`, which documents them.
+
+    Parameters
+    ----------
+    size : int
+        Number N of samples.
+    labelled : bool
+        Whether the samples have labels.
+    fraction, k, balance, strategy, cutoff, seed, exclude
+        As :meth:`ltc.Scores.select` takes them.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentValueError, ArgumentIndexError
+        One of them breaks its rule.
+
+    Examples
+    --------
+    >>> plan = plan_selection(32, labelled=True, fraction=0.15, exclude=[3, 3, 5])
+    >>> plan.k, int(plan.candidates.sum())  # 0.15 * 30 is 4.5
+    (5, 30)
+    """
+    _check_choice("balance", balance, BALANCES)
+    _check_choice("strategy", strategy, STRATEGIES)
+    if balance is not None and not labelled:
+        raise ArgumentValueError(f"balance must be None for scores without labels, got {balance!r}")
+    candidates = np.ones(size, np.bool_)
+    if exclude is not None:
+        candidates[_exclude_indices(exclude, size)] = False
+    return SelectionPlan(
+        k=_coreset_size(fraction, k, int(np.count_nonzero(candidates)), size),
+        balance=balance,
+        strategy=strategy,
+        cutoff=_share("cutoff", cutoff),
+        seed=_whole_number("seed", seed),
+        candidates=candidates,
+    )
+
+
+def _coreset_size(fraction: float | None, k: int | None, available: int, size: int) -> int:
+    if (fraction is None) == (k is None):
+        given = "neither" if k is None else "both"
+        raise ArgumentValueError(f"exactly one of fraction and k must be given, got {given}")
+    if k is None:
+        return math.floor(_share("fraction", fraction) * available + 0.5)
+    k = _whole_number("k", k)
+    if k > available:
+        excluded = "" if available == size else f" that exclude leaves of {size}"
+        raise ArgumentValueError(f"k must be at most the {available} samples{excluded}, got {k}")
+    return k
+
+
+def _exclude_indices(exclude: ArrayLike, size: int) -> NDArray[np.int64]:
+    """Return sample indices; one that occurs twice is excluded all the same."""
+    indices = np.asarray(exclude)
+    if indices.ndim != 1:
+        raise ArgumentValueError(f"exclude must be one-dimensional, got shape {indices.shape}")
+    if not indices.size:
+        return np.empty(0, np.int64)  # an empty list has no dtype of its own
+    if indices.dtype.kind not in "iu":
+        hint = "; np.flatnonzero(mask) gives them" if indices.dtype.kind == "b" else ""
+        raise ArgumentTypeError(f"exclude must hold integer indices, got {indices.dtype}{hint}")
+    wrong = (indices < 0) | (indices >= size)
+    if wrong.any():
+        position = int(wrong.argmax())
+        raise ArgumentIndexError(
+            f"exclude must hold sample indices in 0..{size - 1}, got {indices[position]} at "
+            f"position {position}"
+        )
+    return indices.astype(np.int64)
+
+
+def _share(name: str, value: Any) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise ArgumentTypeError(f"{name} must be a number in 0..1, got {value!r}")
+    if not 0 <= value <= 1:  # NaN fails too
+        raise ArgumentValueError(f"{name} must lie in 0..1, got {value}")
+    return float(value)
+
+
+def _whole_number(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentTypeError(f"{name} must be an integer, got {value!r}")
+    if value < 0:
+        raise ArgumentValueError(f"{name} must be at least 0, got {value}")
+    return int(value)
+
+
+def _check_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+    if not isinstance(value, str | None) or value not in choices:
+        raise ArgumentValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}"
+        )
