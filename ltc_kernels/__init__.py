@@ -5,7 +5,7 @@ Each has a plain float64 definition (`ltc_kernels.reference`) and a compiled CPU
 """
 
 from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references
-from ltc_kernels.dispatch import group_correlation, pair_sums
+from ltc_kernels.dispatch import count_missing, group_correlation, pair_sums
 from ltc_kernels.errors import (
     ArgumentIndexError,
     ArgumentTypeError,
@@ -22,6 +22,7 @@ __all__ = [
     "LtcError",
     "PreparedPairs",
     "PreparedReferences",
+    "count_missing",
     "group_correlation",
     "pair_sums",
     "prepare_pairs",

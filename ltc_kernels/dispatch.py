@@ -127,6 +127,39 @@ def pair_sums(
     return restore(sums), restore(counts)
 
 
+def count_missing(losses: Any, *, backend: str = "auto") -> int:
+    """Count the losses that aren't finite, which is what missing means.
+
+    Parameters
+    ----------
+    losses : array of float16 or float32, shape (T, N)
+        Trajectories; NumPy array or torch tensor.
+    backend : {"auto", "reference", "cpu"}
+        As in `group_correlation`.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ArgumentValueError, ArgumentTypeError, BackendUnavailableError
+        As in `group_correlation`.
+
+    Examples
+    --------
+    >>> count_missing(np.array([[1, np.nan], [np.inf, 2]], dtype=np.float16))
+    2
+    """
+    implementation = _choose(backend)
+    array = check_losses("losses", _as_numpy(losses)[0])
+    if implementation == "reference":
+        return float64_reference.count_missing(array)
+    from ltc_kernels import cpu
+
+    return cpu.count_missing(array)
+
+
 def _choose(backend: str) -> str:
     if backend not in BACKENDS:
         raise ArgumentValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")

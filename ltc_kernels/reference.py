@@ -76,6 +76,11 @@ def pair_sums(
     return sums, counts
 
 
+def count_missing(losses: NDArray[Any]) -> int:
+    """Count the values that aren't finite; shape (T, N)."""
+    return int(sum(not np.isfinite(value) for value in np.asarray(losses, dtype=np.float64).flat))
+
+
 def pearson(x: NDArray[Any], y: NDArray[Any], *, signal: str) -> float:
     """Pearson correlation of two trajectories' signals over what both have, or NaN; shapes (T,)."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -14,15 +14,16 @@ from ltc_kernels.algebra import (
 )
 from ltc_kernels.cpu.group import correlate
 from ltc_kernels.cpu.masked import add_pairs, correlate_rows
+from ltc_kernels.cpu.missing import count_missing
 from ltc_kernels.cpu.simd import LANES
-from ltc_kernels.cpu.threads import for_ranges
+from ltc_kernels.cpu.threads import for_ranges, thread_count
 
-__all__ = ["group_correlation", "pair_sums"]
+__all__ = ["count_missing", "group_correlation", "pair_sums"]
 
-SAMPLES_PER_TASK = (
-    16384  # a row of a task fills half a page of 64 KiB; fewer read the memory more slowly
-)
-ROWS_PER_BATCH = 2048  # columns that are widened to float64 at once: 16 MiB at 1000 checkpoints
+MOST_SAMPLES = 65536  # of a task; shorter rows read the memory more slowly, by a third at 8192
+LEAST_SAMPLES = 4096  # of a task; fewer aren't worth the hand-over to a thread
+TASKS_PER_THREAD = 4  # at least, where that leaves enough for each: threads end together
+BATCH_BYTES = 4 * 2**20  # of columns that a thread widens to float64 at once
 
 
 def group_correlation(
@@ -41,7 +42,7 @@ def group_correlation(
         correlate_rows(rows, references.trajectories, groups[columns].astype(np.int64), lag, found)
         scores[columns] = found
 
-    for_ranges(redo, len(again), ROWS_PER_BATCH)
+    for_ranges(redo, len(again), _batch(losses))
     return scores
 
 
@@ -66,7 +67,7 @@ def pair_sums(
         )
         sums[columns], counts[columns] = part_sums, part_counts
 
-    for_ranges(add, len(open_columns), ROWS_PER_BATCH)
+    for_ranges(add, len(open_columns), _batch(losses))
     return sums, counts
 
 
@@ -86,8 +87,14 @@ def _weighted_correlation(
     def task(begin: int, end: int) -> None:
         correlate(bits, weights, groups, signal == "difference", begin, end, scores)
 
-    for_ranges(task, losses.shape[1], SAMPLES_PER_TASK)
+    share = losses.shape[1] // (TASKS_PER_THREAD * thread_count())
+    for_ranges(task, losses.shape[1], min(max(share, LEAST_SAMPLES), MOST_SAMPLES))
     return scores[0, :num_train]
+
+
+def _batch(losses: NDArray[Any]) -> int:
+    """Columns whose float64 values fill ``BATCH_BYTES``."""
+    return max(BATCH_BYTES // (8 * max(len(losses), 1)), 1)
 
 
 def _rows(losses: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -48,7 +48,8 @@ def test_number_of_samples(signal, num_samples):
 
 @pytest.mark.parametrize("signal", cases.SIGNALS)
 @pytest.mark.parametrize(
-    "change", [cases.offset, cases.outlier_first, cases.drift, cases.missing_in_losses]
+    "change",
+    [cases.offset, cases.outlier_first, cases.drift, cases.early, cases.missing_in_losses],
 )
 def test_hostile_values_at_4096_checkpoints(signal, change):
     check(cases.case(4096, 70, dtype=np.float32, change=change), signal)

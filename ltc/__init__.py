@@ -1,0 +1,30 @@
+"""Loss Trajectory Correlation: which training data matters, from per-sample losses alone.
+
+Record losses during training (`Recorder`, or `write_store` from arrays), score every training
+sample by how its loss moves with the validation loss (`score`), and select a coreset
+(`Scores.select`).
+
+Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
+"""
+
+from ltc.arrays import write_store
+from ltc.coreset import Coreset
+from ltc.dataset import IndexedDataset
+from ltc.errors import LtcError
+from ltc.recorder import Recorder
+from ltc.scores import Scores, load_scores
+from ltc.scoring import score
+from ltc.store import Store, open_store
+
+__all__ = [
+    "Coreset",
+    "IndexedDataset",
+    "LtcError",
+    "Recorder",
+    "Scores",
+    "Store",
+    "load_scores",
+    "open_store",
+    "score",
+    "write_store",
+]

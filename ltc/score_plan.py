@@ -1,0 +1,121 @@
+"""What `score` is asked for, checked once against the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.picking import pick_checkpoints
+from ltc.store import Store
+from ltc_kernels.algebra import MINIMUM_VALUES, Signal, signal_length
+from ltc_kernels.checks import check_groups, check_signal
+
+Reference = Literal["class-mean", "mean", "class-pairs", "pairs"]
+REFERENCES: Final[tuple[str, ...]] = get_args(Reference)
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """What `score` was asked for, checked against the store.
+
+    Attributes
+    ----------
+    store : Store
+        Open for reading.
+    signal, reference : str
+        What is correlated with what.
+    rows : list of int
+        Positions of the checkpoints that are used, ascending.
+    left_out : list of int
+        Positions that were selected and left out: one split has no observation there.
+    labels : ndarray of int32, shape (N,), or None
+        The partition of the training samples, None where neither labels nor groups are known.
+    val_groups : ndarray of int32, shape (M,)
+        What a validation sample is a reference of; zeros if of all.
+    num_groups : int
+        Number of references, C, or 1.
+    memory : int
+        Bytes.
+    """
+
+    store: Store
+    signal: Signal
+    reference: str
+    rows: list[int]
+    left_out: list[int]
+    labels: NDArray[np.int32] | None
+    val_groups: NDArray[np.int32]
+    num_groups: int
+    memory: int
+
+    def train_groups(self, begin: int, end: int) -> NDArray[np.int32]:
+        """Group of the training samples ``begin`` to ``end``, as the references count them."""
+        if self.num_groups == 1 or self.labels is None:
+            return np.zeros(end - begin, dtype=np.int32)
+        return self.labels[begin:end]
+
+
+def plan_score(
+    store: Store,
+    signal: str,
+    reference: str,
+    checkpoints: slice | Sequence[int] | None,
+    groups: tuple[ArrayLike, ArrayLike] | None,
+    memory: int,
+) -> ScorePlan:
+    """Check the arguments of `score` against the store."""
+    checked = check_signal(signal)
+    if reference not in REFERENCES:
+        raise ArgumentValueError(
+            f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}"
+        )
+    selected = pick_checkpoints(checkpoints, store.committed)
+    unseen = {t for t in selected if _unobserved(store, t)}
+    rows = [t for t in selected if t not in unseen]
+    if signal_length(len(rows), checked) < MINIMUM_VALUES:
+        needed = MINIMUM_VALUES + (checked == "difference")
+        raise ArgumentValueError(
+            f"checkpoints must leave at least {needed} for signal {signal!r}, got {len(rows)} of "
+            f"{store.committed} committed ({len(unseen)} left out: no observation in one split)"
+        )
+    labels, val_labels = _partition(store, groups)
+    if reference.startswith("class"):
+        if labels is None or val_labels is None:
+            raise ArgumentValueError(
+                f"reference {reference!r} needs labels or groups=, and the store has no labels; "
+                'without them, use "mean" or "pairs"'
+            )
+        num_groups = 1 + max(labels.max(initial=0), val_labels.max(initial=0))
+    else:
+        num_groups, val_labels = 1, np.zeros(store.num_val, dtype=np.int32)
+    return ScorePlan(
+        store=store,
+        signal=checked,
+        reference=reference,
+        rows=rows,
+        left_out=sorted(unseen),
+        labels=labels,
+        val_groups=val_labels,
+        num_groups=int(num_groups),
+        memory=memory,
+    )
+
+
+def _unobserved(store: Store, t: int) -> bool:
+    commit = store.commits[t]
+    return commit.train.observed == 0 or commit.val.observed == 0
+
+
+def _partition(
+    store: Store, groups: tuple[ArrayLike, ArrayLike] | None
+) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None]:
+    if groups is None:
+        return store.labels("train"), store.labels("val")
+    if not isinstance(groups, tuple | list) or len(groups) != 2:
+        raise ArgumentTypeError("groups must be a pair of arrays, (train, val)")
+    limit = int(np.iinfo(np.int32).max)
+    train = check_groups("groups[0]", groups[0], store.num_train, limit)
+    return train, check_groups("groups[1]", groups[1], store.num_val, limit)

@@ -1,0 +1,209 @@
+"""`score`: one pass over the store, the next tile being read while the kernel works."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm.auto import tqdm
+
+from ltc.errors import BackendUnavailableError
+from ltc.references import mean_references, pair_references
+from ltc.score_plan import ScorePlan, plan_score
+from ltc.scores import Scores
+from ltc.store import Store, open_store
+from ltc.store_scores import write_scores
+from ltc.tiles import parse_memory, read_tiles, tile_width
+from ltc_kernels import (
+    PreparedPairs,
+    count_missing,
+    group_correlation,
+    pair_sums,
+    prepare_references,
+)
+
+DEVICES: Final = ("auto", "cpu")
+BYTES_PER_REFERENCE_VALUE: Final = 48  # sums, counts, and the float64 steps of the preparation
+BYTES_PER_SAMPLE: Final = 160  # of a tile, in the kernels beside the losses
+WORKSPACE: Final = 32 * 2**20  # bytes for columns that are done again in float64, all threads
+
+TileKernel = Callable[[NDArray[np.float16], NDArray[np.int32]], NDArray[np.float32]]
+Metadata = dict[str, Any]
+
+
+def score(
+    run: str | os.PathLike[str] | Store,
+    *,
+    signal: str = "difference",
+    reference: str = "class-mean",
+    checkpoints: slice | Sequence[int] | None = None,
+    groups: tuple[ArrayLike, ArrayLike] | None = None,
+    device: str = "auto",
+    memory_limit: str | int = "512MB",
+    save: str | None = None,
+    progress: bool = False,
+) -> Scores:
+    """Score every training sample by how its loss moves with the validation loss.
+
+    The Pearson correlation of the two loss trajectories: Loss Trajectory Correlation (arXiv
+    2503.09721) for ``signal="loss"``, its variant on loss differences (arXiv 2508.20230) for
+    ``signal="difference"``.
+
+    Parameters
+    ----------
+    run : path or Store
+        A store written by `Recorder` or `write_store`.
+    signal : {"difference", "loss"}
+        Correlate consecutive differences of the losses, or the losses.
+    reference : {"class-mean", "mean", "class-pairs", "pairs"}
+        Compare with the mean validation trajectory of the sample's class, with that of all samples,
+        or with each validation sample of the class, or of all, and take the mean of the defined
+        correlations.
+    checkpoints : slice or sequence of int, optional
+        Positions of the checkpoints to use, unique and ascending; all by default.
+    groups : tuple of array of int, shapes (N,) and (M,), optional
+        Another partition of the training and the validation samples than the class.
+    device : {"auto", "cpu"}
+        Where to compute.
+    memory_limit : str or int
+        Bytes beyond inputs and results (12 bytes per sample), such as ``"512MB"``.
+    save : str, optional
+        Keep the scores in the store under this name.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Scores
+        Float32, shape (N,), in -1..1, NaN where undefined.
+
+    Raises
+    ------
+    StoreError
+        Not a store, a lost chunk of labels, or a changed chunk.
+    ArgumentValueError, ArgumentTypeError
+        An argument that doesn't fit the store, or fewer than three signal values.
+    BackendUnavailableError
+        A device that can't be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> train = np.array([[3, 3], [2, 3], [1, 1], [0.5, 2]], dtype=np.float32)
+    >>> val = np.array([[3.0], [2.5], [1.0], [0.8]], dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ltc.write_store(folder + "/run.zarr", train, val, train_labels=[0, 0], val_labels=[0])
+    ...     ltc.score(folder + "/run.zarr").values.round(4)
+    array([0.1104, 0.9456], dtype=float32)
+    """
+    if device not in DEVICES:
+        raise BackendUnavailableError(
+            f"device must be one that this version knows, {' or '.join(DEVICES)}, got {device!r}"
+        )
+    store = run if isinstance(run, Store) else open_store(run)
+    plan = plan_score(store, signal, reference, checkpoints, groups, parse_memory(memory_limit))
+    values = np.full(store.num_train, np.nan, dtype=np.float32)
+    prepared = _prepare(plan)
+    missing = {"train": 0, "val": prepared.missing_val}
+    width = tile_width(
+        store.num_train,
+        store.chunk_samples,
+        len(plan.rows),
+        memory=prepared.memory,
+        per_sample=BYTES_PER_SAMPLE,
+    )
+    with tqdm(
+        total=store.num_train, desc="score", unit=" samples", unit_scale=True, disable=not progress
+    ) as bar:
+        for begin, losses in read_tiles(store, plan.rows, width):
+            end = begin + losses.shape[1]
+            values[begin:end] = prepared.kernel(losses, plan.train_groups(begin, end))
+            missing["train"] += count_missing(losses)
+            bar.update(end - begin)
+    scores = Scores(values, plan.labels, store.ids("train"), _metadata(plan, values, missing))
+    if save is not None:
+        write_scores(store.path, save, values, scores.metadata)
+    return scores
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The kernel for a tile, the bytes that are left for tiles, missing validation losses."""
+
+    kernel: TileKernel
+    memory: int
+    missing_val: int
+
+
+def _prepare(plan: ScorePlan) -> _Prepared:
+    reserved = WORKSPACE + BYTES_PER_REFERENCE_VALUE * plan.num_groups * len(plan.rows)
+    memory = max(plan.memory - reserved, 0)
+    if plan.reference.endswith("mean"):
+        return _prepare_means(plan, memory)
+    return _prepare_pairs(plan, memory)
+
+
+def _prepare_means(plan: ScorePlan, memory: int) -> _Prepared:
+    means, missing = mean_references(
+        plan.store, plan.rows, plan.val_groups, plan.num_groups, memory=memory // 2
+    )
+    references = prepare_references(means, signal=plan.signal)
+
+    def correlate(losses: NDArray[Any], groups: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.asarray(group_correlation(losses, references, groups, signal=plan.signal))
+
+    return _Prepared(correlate, memory, missing)
+
+
+def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
+    def val_tiles() -> Iterator[PreparedPairs]:
+        return pair_references(
+            plan.store,
+            plan.rows,
+            plan.val_groups,
+            plan.num_groups,
+            signal=plan.signal,
+            memory=memory // 2,
+        )
+
+    # A validation split that fits is prepared once, a larger one again for every training tile.
+    kept: list[PreparedPairs] = []
+    missing = 0
+    for number, pairs in enumerate(val_tiles()):
+        missing += int(pairs.trajectories.size - np.isfinite(pairs.trajectories).sum())
+        kept = [pairs] if number == 0 else []
+
+    def mean_of_pairs(losses: NDArray[Any], groups: NDArray[np.int32]) -> NDArray[np.float32]:
+        sums, counts = np.zeros(len(groups)), np.zeros(len(groups), dtype=np.int64)
+        for pairs in kept or val_tiles():
+            more, found = pair_sums(losses, pairs, groups)
+            sums += more
+            counts += found
+        with np.errstate(invalid="ignore"):  # 0 / 0: no defined pair
+            return (sums / counts).astype(np.float32)
+
+    return _Prepared(mean_of_pairs, memory // 2, missing)
+
+
+def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, int]) -> Metadata:
+    """How the scores were made, as JSON values."""
+    store, commits = plan.store, [plan.store.commits[t] for t in plan.rows]
+    return {
+        "signal": plan.signal,
+        "reference": plan.reference,
+        "committed": store.committed,
+        "checkpoints": [float(store.checkpoints[t]) for t in plan.rows],
+        "left_out": [float(store.checkpoints[t]) for t in plan.left_out],
+        "modes": {
+            "train": sorted({commit.train.mode for commit in commits}),
+            "val": sorted({commit.val.mode for commit in commits}),
+        },
+        "missing": missing,
+        "undefined": int(np.isnan(values).sum()),
+        "store": store.path,
+        "device": "cpu",
+        "version": version("ltc"),
+    }

@@ -1,0 +1,36 @@
+"""How many losses are missing: bound by reading them once more, 2 bytes each."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from ltc_kernels.cpu.threads import for_ranges, thread_count
+
+_NOT_FINITE = np.uint16(0x7C00)  # float16: exponent bits that are all set
+
+
+@njit(
+    types.int64(types.Array(types.uint16, 1, "C", readonly=True), types.intp, types.intp),
+    nogil=True,
+    cache=True,
+)
+def _count_not_finite(bits: Any, begin: int, end: int) -> Any:
+    count = 0
+    for value in bits[begin:end]:
+        count += (value & _NOT_FINITE) == _NOT_FINITE
+    return count
+
+
+def count_missing(losses: NDArray[Any]) -> int:
+    """See `ltc_kernels.count_missing`."""
+    if losses.dtype != np.float16:
+        return int(losses.size - np.isfinite(losses).sum())
+    bits = np.ascontiguousarray(losses).reshape(-1).view(np.uint16)
+    counts: list[int] = []
+    share = max(-(-bits.size // thread_count()), 1 << 16)
+    for_ranges(
+        lambda begin, end: counts.append(_count_not_finite(bits, begin, end)), bits.size, share
+    )
+    return sum(counts)
