@@ -71,10 +71,10 @@ def write_store(
 
     Examples
     --------
-    >>> import tempfile, numpy as np
+    >>> import numpy as np
     >>> train = np.random.default_rng(0).random((5, 100), np.float32)
     >>> val = np.random.default_rng(1).random((5, 20), np.float32)
-    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> path = directory / "run.zarr"
     >>> write_store(path, train, val, checkpoints=[0, 10, 20, 30, 40])
     >>> from ltc.store import open_store
     >>> open_store(path).checkpoints

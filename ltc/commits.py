@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ltc.errors import StoreCorruptError
+from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
 from ltc.format import COUNTS, MODES, SPLITS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD_PATHS", "Commit", "SplitCommit", "from_arrays", "to_arrays"]
+__all__ = ["RECORD_PATHS", "Commit", "SplitCommit", "SplitRecord", "from_arrays", "to_arrays"]
 
 RECORD_PATHS: Final = (
     *(f"{split}/checkpoint" for split in SPLITS),
@@ -48,6 +48,60 @@ class SplitCommit:
     clipped: int
     nonfinite: int
     mode: str
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """What is recorded of one split at one checkpoint.
+
+    Attributes
+    ----------
+    losses : float16 array [sample]
+        NaN where a sample was not seen; see :func:`ltc.rounding.to_stored`.
+    observed : int
+        Number of samples seen.
+    duplicate : int
+        Number of samples seen more than once.
+    clipped : int
+        Number of finite losses beyond float16.
+    nonfinite : int
+        Number of samples seen whose loss was infinite or NaN.
+    mode : {"training", "evaluation", "array", "none"}
+        Where the losses come from; ``"none"`` where no sample was seen.
+    """
+
+    losses: NDArray[np.float16]
+    observed: int
+    duplicate: int
+    clipped: int
+    nonfinite: int
+    mode: str
+
+    def check(self, split: str, size: int) -> SplitCommit:
+        """Return what is kept besides the losses.
+
+        Raises
+        ------
+        ArgumentTypeError
+            The losses are not a float16 array.
+        ArgumentValueError
+            They have another shape, a count or the mode can't be.
+        """
+        if not isinstance(self.losses, np.ndarray) or self.losses.dtype != np.float16:
+            kind = getattr(self.losses, "dtype", type(self.losses).__name__)
+            raise ArgumentTypeError(f"{split}.losses must be a float16 array, got {kind}")
+        if self.losses.shape != (size,):
+            raise ArgumentValueError(
+                f"{split}.losses must have one entry per sample, shape ({size},), got "
+                f"{self.losses.shape}"
+            )
+        if self.mode not in MODES:
+            raise ArgumentValueError(f"{split}.mode must be one of {MODES}, got {self.mode!r}")
+        counts = {name: getattr(self, name) for name in COUNTS}
+        for name, count in counts.items():
+            if not 0 <= count <= size:
+                raise ArgumentValueError(f"{split}.{name} must lie in 0..{size}, got {count}")
+        return SplitCommit(**counts, mode=self.mode)
 
 
 @dataclass(frozen=True)

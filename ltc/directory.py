@@ -197,9 +197,9 @@ def lock_directory(path: Path, owner: str, *, fsync: bool) -> tuple[FileLock, Lo
         What to write with. What an earlier writer of this kind left unfinished is gone.
     """
     private = path / _PRIVATE / f".{owner}"
-    private.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(private / "lock", str(path))
     files = LocalFiles(path, private, fsync=fsync)
+    files.make_directory(private)
+    lock = FileLock(private / "lock", str(path))
     files.sweep()
     return lock, files
 
@@ -214,7 +214,7 @@ def existing_header(path: Path, least: int = 1) -> Header:
     StoreFormatError
         There is something else.
     """
-    if not path.exists():
+    if not path.exists() or _is_empty(path):
         raise StoreNotFoundError(f"{path}: there is no such store")
     try:
         data = (path / ROOT).read_bytes()
@@ -227,8 +227,6 @@ def existing_header(path: Path, least: int = 1) -> Header:
 
 
 def _check_free(path: Path) -> None:
-    if path.is_dir() and _only_private(path):
-        return
     try:
         existing_header(path)
     except StoreNotFoundError:
@@ -240,7 +238,9 @@ def _check_free(path: Path) -> None:
     )
 
 
-def _only_private(path: Path) -> bool:
-    # What is left of a process that died, or lost a race, between locking and writing the root.
+def _is_empty(path: Path) -> bool:
+    # A writer that died between locking the directory and writing the root leaves its lock.
+    if not path.is_dir():
+        return False
     names = {child.name for child in path.iterdir()}
     return names <= {_PRIVATE.parts[0]} and not any(path.rglob(ROOT))

@@ -49,10 +49,18 @@ class LocalFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def make_directory(self, directory: Path) -> None:
+        """Make a directory, and those above it, where they aren't there."""
+        if directory.is_dir():
+            return
+        self.make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        self._touched(directory.parent)
+
     def replace(self, key: str, data: Buffer) -> None:
         """Write an object; if that fails, the old one stays."""
         path = self._root / key
-        self._make_directory(path.parent)
+        self.make_directory(path.parent)
         with self._unfinished() as unfinished:
             with unfinished.open("wb") as file:
                 file.write(data)
@@ -97,13 +105,6 @@ class LocalFiles:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-
-    def _make_directory(self, directory: Path) -> None:
-        if directory.is_dir():
-            return
-        self._make_directory(directory.parent)
-        directory.mkdir(exist_ok=True)
-        self._touched(directory.parent)
 
     def _touched(self, directory: Path) -> None:
         if self._fsync:

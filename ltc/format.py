@@ -72,6 +72,8 @@ class Header:
         Type of the ids, None where there are none.
     compression : {"zstd"} or None
         What the losses are compressed with.
+    chunk_samples : int
+        Number of samples in a chunk, unless there are fewer in all.
     revision : str
         Changes whenever a row that was committed may change: when the store is made, and at a
         rewind.
@@ -84,12 +86,13 @@ class Header:
     train_ids: IdType | None
     val_ids: IdType | None
     compression: Compression | None
+    chunk_samples: int
     revision: str
 
     def __post_init__(self) -> None:
         """Check every value, which may come from a file that anything has written."""
-        for name, least in (("committed", 0), ("num_train", 1), ("num_val", 1), ("num_groups", 1)):
-            value = getattr(self, name)
+        for name in ("committed", "num_train", "num_val", "num_groups", "chunk_samples"):
+            value, least = getattr(self, name), 0 if name == "committed" else 1
             if value is None and name == "num_groups":
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -156,7 +159,7 @@ def array_documents(header: Header) -> dict[str, Document]:
         documents[f"{split}/losses"] = _losses(header, split)
         documents[f"{split}/checkpoint"] = _record(header, "float64", "NaN")
         if header.num_groups is not None:
-            documents[f"{split}/labels"] = _sample_array(header.size(split), "int32", -1)
+            documents[f"{split}/labels"] = _sample_array(header, split, "int32", -1)
         if header.ids(split) is not None:
             documents[f"{split}/ids"] = _ids(header, split)
         for count in COUNTS:
@@ -187,9 +190,9 @@ def root_document(header: Header, others: Document | None = None) -> Document:
     return _group({**(others or {}), "ltc": header.to_attribute()})
 
 
-def score_document(size: int, attributes: Document) -> Document:
+def score_document(header: Header, attributes: Document) -> Document:
     """Return the metadata of an array of scores, float32 [sample]."""
-    return _sample_array(size, "float32", "NaN", attributes)
+    return _sample_array(header, "train", "float32", "NaN", attributes)
 
 
 def serialise(document: Document) -> bytes:
@@ -261,7 +264,7 @@ def _losses(header: Header, split: str) -> Document:
     size = header.size(split)
     return _array(
         (header.committed, size),
-        (1, min(size, CHUNK_SAMPLES)),
+        (1, min(size, header.chunk_samples)),
         ("checkpoint", "sample"),
         data_type="float16",
         fill="NaN",
@@ -283,11 +286,12 @@ def _record(
 
 
 def _sample_array(
-    size: int, data_type: str, fill: object, attributes: Document | None = None
+    header: Header, split: str, data_type: str, fill: object, attributes: Document | None = None
 ) -> Document:
+    size = header.size(split)
     return _array(
         (size,),
-        (min(size, CHUNK_SAMPLES),),
+        (min(size, header.chunk_samples),),
         ("sample",),
         data_type=data_type,
         fill=fill,
@@ -297,8 +301,8 @@ def _sample_array(
 
 def _ids(header: Header, split: str) -> Document:
     if header.ids(split) == "string":
-        return _sample_array(header.size(split), "string", "")
-    return _sample_array(header.size(split), "int64", -1)
+        return _sample_array(header, split, "string", "")
+    return _sample_array(header, split, "int64", -1)
 
 
 def _array(

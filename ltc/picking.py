@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,8 +136,8 @@ def read_picked(
 
 
 def _by_chunk(ascending: NDArray[np.int64], width: int) -> Iterator[slice]:
-    starts = np.flatnonzero(np.diff(ascending // width, prepend=-1)).tolist()
-    for start, stop in zip(starts, [*starts[1:], ascending.size], strict=True):
+    borders = np.flatnonzero(np.diff(ascending // width, prepend=-1, append=-1)).tolist()
+    for start, stop in itertools.pairwise(borders):
         yield slice(start, stop)
 
 

@@ -152,6 +152,8 @@ class ArrayReader:
         StoreCorruptError
             A chunk was changed.
         """
+        if not out.size:
+            return
         width = self._spec.shape[1]
         columns = range(samples.start // width, -(-samples.stop // width))
         batch, keys = [], []
@@ -171,8 +173,7 @@ class ArrayReader:
                     False,
                 )
             )
-        if batch:
-            self._run(self._pipeline, batch, keys, out)
+        self._run(self._pipeline, batch, keys, out)
 
     def read_all(self) -> NDArray[Any]:
         """Read a one-dimensional array whole, none of whose chunks may be lost.

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
+from ltc.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    StoreCorruptError,
+    StoreMismatchError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ltc.format import IdType
+    from ltc.store import Store
 
-__all__ = ["Samples", "check_stored_labels", "check_together", "to_numpy"]
+__all__ = ["Samples", "check_same", "check_stored_labels", "check_together", "to_numpy"]
 
 _LARGEST_LABEL = 2**31 - 2  # the number of groups is one more, and an int32 too
 
@@ -96,6 +104,52 @@ def check_stored_labels(key: str, labels: NDArray[np.int32], num_groups: int) ->
         raise StoreCorruptError(
             f"{key} must lie in 0..{num_groups - 1}, the labels it was made with, got "
             f"{labels[sample]} at sample {sample}"
+        )
+
+
+def check_same(store: Store, splits: Mapping[str, Samples], compression: str | None) -> None:
+    """Check that a store is that of the run which is to be continued in it.
+
+    Raises
+    ------
+    StoreMismatchError
+        It has other sizes, labels, ids or compression.
+    StoreCorruptError
+        Its labels or ids were changed or lost.
+    """
+    for split, samples in splits.items():
+        if store.size(split) != samples.size:
+            raise StoreMismatchError(
+                f"num_{split} must be that of {store.path}, {store.size(split)}, got {samples.size}"
+            )
+        _check_equal(f"{split}_labels", store, store.labels(split), samples.labels)
+        _check_equal(f"{split}_ids", store, store.ids(split), samples.ids)
+    if store.compression != compression:
+        raise StoreMismatchError(
+            f"compression must be that of {store.path}, {store.compression!r}, got {compression!r}"
+        )
+
+
+def _check_equal(
+    name: str, store: Store, stored: NDArray[Any] | None, given: NDArray[Any] | None
+) -> None:
+    if stored is None or given is None:
+        if stored is not given:
+            has, was = ("has none", "some") if stored is None else ("has some", "none")
+            raise StoreMismatchError(
+                f"{name} must be those of {store.path}, which {has}, got {was}"
+            )
+        return
+    if (stored.dtype.kind == "i") != (given.dtype.kind == "i"):
+        raise StoreMismatchError(
+            f"{name} must be those of {store.path}, {stored.dtype}, got {given.dtype}"
+        )
+    differs = stored != given
+    if differs.any():
+        sample = int(differs.argmax())
+        raise StoreMismatchError(
+            f"{name} must be those of {store.path}, {stored[sample]} at sample {sample}, got "
+            f"{given[sample]}"
         )
 
 

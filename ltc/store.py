@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
 from ltc.commits import RECORD_PATHS, Commit, from_arrays
+from ltc.directory import existing_header
 from ltc.errors import ArgumentValueError, StoreCorruptError, StoreError, StoreNotFoundError
 from ltc.files import local_path
 from ltc.format import ROOT, SPLITS, Header, array_documents, parse_array, parse_root
@@ -21,7 +23,7 @@ from ltc.verification import Verification, verify
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -54,9 +56,9 @@ def open_store(path: str | os.PathLike[str] | ZarrStore) -> Store:
 
     Examples
     --------
-    >>> import tempfile, numpy as np
+    >>> import numpy as np
     >>> from ltc.arrays import write_store
-    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> path = directory / "run.zarr"
     >>> write_store(path, np.ones((4, 3), np.float32), np.ones((4, 2), np.float32))
     >>> store = open_store(path)
     >>> store.checkpoints
@@ -69,8 +71,7 @@ def open_store(path: str | os.PathLike[str] | ZarrStore) -> Store:
         store, place = path, str(path.root) if isinstance(path, LocalStore) else str(path)
     else:
         directory = local_path(path)
-        if not directory.exists():
-            raise StoreNotFoundError(f"{directory}: there is no such store")
+        existing_header(directory)
         store, place = LocalStore(directory, read_only=True), str(directory)
     while True:
         header = _read_header(store, place)
@@ -145,8 +146,7 @@ class Store:
     @property
     def chunk_samples(self) -> int:
         """Number of training samples in a chunk of losses; whole chunks are read fastest."""
-        width: int = self._expected["train/losses"]["chunk_grid"]["configuration"]["chunk_shape"][1]
-        return width
+        return min(self._header.chunk_samples, self.num_train)
 
     @cached_property
     def commits(self) -> tuple[Commit, ...]:
@@ -157,8 +157,8 @@ class Store:
         StoreCorruptError
             The records were changed or lost, or contradict each other.
         """
-        arrays = {path: self._reader(path).read_all() for path in RECORD_PATHS}
-        self._check_revision()
+        with self._same_history():
+            arrays = {path: self._reader(path).read_all() for path in RECORD_PATHS}
         if not np.array_equal(arrays["val/checkpoint"], self.checkpoints):
             raise StoreCorruptError(f"{self.path}: val/checkpoint must equal train/checkpoint")
         return from_arrays(arrays)
@@ -188,8 +188,8 @@ class Store:
         path = f"{_check_split(split)}/labels"
         if self.num_groups is None:
             return None
-        labels: NDArray[np.int32] = self._reader(path).read_all()
-        self._check_revision()
+        with self._same_history():
+            labels: NDArray[np.int32] = self._reader(path).read_all()
         check_stored_labels(f"{self.path}: {path}", labels, self.num_groups)
         return labels
 
@@ -214,8 +214,8 @@ class Store:
         path = f"{_check_split(split)}/ids"
         if self._header.ids(split) is None:
             return None
-        ids = self._reader(path).read_all()
-        self._check_revision()
+        with self._same_history():
+            ids = self._reader(path).read_all()
         if ids.dtype == np.int64:
             return ids
         longest = int(np.strings.str_len(ids).max())
@@ -261,12 +261,12 @@ class Store:
         rows = pick_checkpoints(checkpoints, self.committed)
         width = picked.stop - picked.start if isinstance(picked, slice) else picked.size
         losses = check_out(out, (len(rows), width))
-        reader = self._reader(f"{split}/losses")
-        if isinstance(picked, slice):
-            reader.read_rows(rows, picked, losses)
-        else:
-            read_picked(reader, rows, picked, losses)
-        self._check_revision()
+        with self._same_history():
+            reader = self._reader(f"{split}/losses")
+            if isinstance(picked, slice):
+                reader.read_rows(rows, picked, losses)
+            else:
+                read_picked(reader, rows, picked, losses)
         return losses
 
     def verify(self) -> Verification:
@@ -282,11 +282,10 @@ class Store:
         StoreFormatError
             The metadata of an array are lost or broken.
         """
-        readers = [self._reader(path) for path in self._expected]
-        scores = [open_scores(self._store, name, self.num_train) for name in self.score_names()]
-        found = verify([*readers, *(reader for reader, _ in scores)])
-        self._check_revision()
-        return found
+        with self._same_history():
+            readers = [self._reader(path) for path in self._expected]
+            scores = [open_scores(self._store, name, self._header) for name in self.score_names()]
+            return verify([*readers, *(reader for reader, _ in scores)])
 
     def score_names(self) -> list[str]:
         """Return the names of the scores saved in the store, sorted."""
@@ -321,7 +320,7 @@ class Store:
         """
         if name not in (names := self.score_names()):
             raise ArgumentValueError(f"name must be among the saved scores {names}, got {name!r}")
-        return read_scores(self._store, name, self.num_train)
+        return read_scores(self._store, name, self._header)
 
     def _reader(self, path: str) -> ArrayReader:
         if path not in self._readers:
@@ -329,6 +328,16 @@ class Store:
             document = parse_array(read_bytes(self._store, f"{path}/{ROOT}"), place)
             self._readers[path] = ArrayReader(self._store, path, document, self._expected[path])
         return self._readers[path]
+
+    @contextmanager
+    def _same_history(self) -> Iterator[None]:
+        """Check that what is read meanwhile belongs to the checkpoints that this view shows."""
+        try:
+            yield
+        except StoreError:
+            self._check_revision()  # a rewind explains whatever is lost or shorter
+            raise
+        self._check_revision()
 
     def _check_revision(self) -> None:
         if _read_header(self._store, self.path).revision != self.revision:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zarr.abc.store import Store as ZarrStore
 
+    from ltc.format import Header
+
 __all__ = ["open_scores", "read_scores", "write_scores"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -75,7 +77,7 @@ def write_scores(
     _check_name(name)
     _check_values(values, header.num_train)
     own = {"crc32": _checksum(values), "revision": header.revision}
-    document = score_document(header.num_train, {**_json(attributes), _OWN: own})
+    document = score_document(header, {**_json(attributes), _OWN: own})
     chunks = Encoder(f"scores/{name}", document).encode(values)
     lock, files = lock_directory(place, "scores", fsync=False)
     try:
@@ -88,7 +90,7 @@ def write_scores(
         lock.release()
 
 
-def open_scores(store: ZarrStore, name: str, size: int) -> tuple[ArrayReader, dict[str, Any]]:
+def open_scores(store: ZarrStore, name: str, header: Header) -> tuple[ArrayReader, dict[str, Any]]:
     """Return a reader for saved scores, and all of their attributes.
 
     Raises
@@ -101,11 +103,11 @@ def open_scores(store: ZarrStore, name: str, size: int) -> tuple[ArrayReader, di
     attributes = document.get("attributes", {})
     if not isinstance(attributes.get(_OWN), dict):
         raise StoreFormatError(f"{path}: not scores of ltc, the attribute {_OWN} is missing")
-    return ArrayReader(store, path, document, score_document(size, {})), attributes
+    return ArrayReader(store, path, document, score_document(header, {})), attributes
 
 
 def read_scores(
-    store: ZarrStore, name: str, size: int
+    store: ZarrStore, name: str, header: Header
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return saved scores, float32 [sample], and the attributes given with them.
 
@@ -116,7 +118,7 @@ def read_scores(
     StoreCorruptError
         A chunk is lost or changed, or they are being replaced.
     """
-    reader, attributes = open_scores(store, name, size)
+    reader, attributes = open_scores(store, name, header)
     values: NDArray[np.float32] = reader.read_all()
     if _checksum(values) != attributes[_OWN].get("crc32"):
         raise StoreCorruptError(

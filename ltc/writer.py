@@ -5,24 +5,19 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ltc.commits import Commit, SplitCommit, to_arrays
+from ltc.commits import Commit, SplitRecord, to_arrays
 from ltc.directory import StoreDirectory
-from ltc.errors import (
-    ArgumentTypeError,
-    ArgumentValueError,
-    RecorderStateError,
-    StoreMismatchError,
-)
+from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.files import local_path
-from ltc.format import CHUNK_CHECKPOINTS, COUNTS, MODES, Header
+from ltc.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES, Header
 from ltc.pipeline import Encoder
-from ltc.samples import Samples, check_together
+from ltc.samples import Samples, check_same, check_together
 from ltc.store import open_store
 
 if TYPE_CHECKING:
@@ -30,39 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from numpy.typing import NDArray
-
-    from ltc.store import Store
-
 __all__ = ["SplitRecord", "StoreWriter"]
-
-
-@dataclass(frozen=True)
-class SplitRecord:
-    """What is recorded of one split at one checkpoint.
-
-    Attributes
-    ----------
-    losses : float16 array [sample]
-        NaN where a sample was not seen; see :func:`ltc.rounding.to_stored`.
-    observed : int
-        Number of samples seen.
-    duplicate : int
-        Number of samples seen more than once.
-    clipped : int
-        Number of finite losses beyond float16.
-    nonfinite : int
-        Number of samples seen whose loss was infinite or NaN.
-    mode : {"training", "evaluation", "array", "none"}
-        Where the losses come from; ``"none"`` where no sample was seen.
-    """
-
-    losses: NDArray[np.float16]
-    observed: int
-    duplicate: int
-    clipped: int
-    nonfinite: int
-    mode: str
 
 
 class StoreWriter:
@@ -77,11 +40,10 @@ class StoreWriter:
 
     Examples
     --------
-    >>> import tempfile, numpy as np
-    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> import numpy as np
     >>> train = SplitRecord(np.array([2.5, 1.5], np.float16), 2, 0, 0, 0, "training")
     >>> val = SplitRecord(np.array([2.0], np.float16), 1, 0, 0, 0, "evaluation")
-    >>> with StoreWriter.create(path, num_train=2, num_val=1) as writer:
+    >>> with StoreWriter.create(directory / "run.zarr", num_train=2, num_val=1) as writer:
     ...     writer.append(0, train, val)
     ...     writer.committed
     1
@@ -208,7 +170,7 @@ class StoreWriter:
         directory = StoreDirectory.open(place, fsync=fsync)
         try:
             store = open_store(place)
-            _check_same(store, wanted, {"train": train, "val": val})
+            check_same(store, {"train": train, "val": val}, wanted.compression)
             writer = cls(directory, directory.header(), store.commits)
         except BaseException:
             directory.release()
@@ -320,8 +282,8 @@ class StoreWriter:
         return Commit(
             checkpoint=value,
             time=time.time(),
-            train=_check_record("train", train, self._header.num_train),
-            val=_check_record("val", val, self._header.num_val),
+            train=train.check("train", self._header.num_train),
+            val=val.check("val", self._header.num_val),
         )
 
     def _write_samples(self, splits: Mapping[str, Samples]) -> None:
@@ -349,68 +311,13 @@ def _new_header(train: Samples, val: Samples, compression: object) -> Header:
         train_ids=train.id_type,
         val_ids=val.id_type,
         compression="zstd" if compression else None,
+        chunk_samples=CHUNK_SAMPLES,
         revision=_new_revision(),
     )
 
 
 def _new_revision() -> str:
     return uuid.uuid4().hex
-
-
-def _check_same(store: Store, wanted: Header, splits: Mapping[str, Samples]) -> None:
-    for split, samples in splits.items():
-        if store.size(split) != samples.size:
-            raise StoreMismatchError(
-                f"num_{split} must be that of {store.path}, {store.size(split)}, got {samples.size}"
-            )
-        _check_equal(f"{split}_labels", store, store.labels(split), samples.labels)
-        _check_equal(f"{split}_ids", store, store.ids(split), samples.ids)
-    if store.compression != wanted.compression:
-        raise StoreMismatchError(
-            f"compression must be that of {store.path}, {store.compression!r}, got "
-            f"{wanted.compression!r}"
-        )
-
-
-def _check_equal(
-    name: str, store: Store, stored: NDArray[Any] | None, given: NDArray[Any] | None
-) -> None:
-    if stored is None or given is None:
-        if stored is not given:
-            has, was = ("has none", "some") if stored is None else ("has some", "none")
-            raise StoreMismatchError(
-                f"{name} must be those of {store.path}, which {has}, got {was}"
-            )
-        return
-    if stored.dtype.kind != given.dtype.kind:
-        raise StoreMismatchError(
-            f"{name} must be those of {store.path}, {stored.dtype}, got {given.dtype}"
-        )
-    differs = stored != given
-    if differs.any():
-        sample = int(differs.argmax())
-        raise StoreMismatchError(
-            f"{name} must be those of {store.path}, {stored[sample]} at sample {sample}, got "
-            f"{given[sample]}"
-        )
-
-
-def _check_record(split: str, record: SplitRecord, size: int) -> SplitCommit:
-    losses = record.losses
-    if not isinstance(losses, np.ndarray) or losses.dtype != np.float16:
-        kind = losses.dtype if isinstance(losses, np.ndarray) else type(losses).__name__
-        raise ArgumentTypeError(f"{split}.losses must be a float16 array, got {kind}")
-    if losses.shape != (size,):
-        raise ArgumentValueError(
-            f"{split}.losses must have one entry per sample, shape ({size},), got {losses.shape}"
-        )
-    if record.mode not in MODES:
-        raise ArgumentValueError(f"{split}.mode must be one of {MODES}, got {record.mode!r}")
-    counts = {name: getattr(record, name) for name in COUNTS}
-    for name, count in counts.items():
-        if not 0 <= count <= size:
-            raise ArgumentValueError(f"{split}.{name} must lie in 0..{size}, got {count}")
-    return SplitCommit(**counts, mode=record.mode)
 
 
 def _finite(name: str, value: object) -> float:
