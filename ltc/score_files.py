@@ -71,7 +71,8 @@ def read_npz(path: Path) -> ScoreArrays:
         It can't be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because np.load leaves a file open that is no zip file.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return ScoreArrays(
             arrays["values"],

@@ -1,0 +1,355 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from naive_selection import naive_select
+
+from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
+from ltc.ranking import best_first
+from ltc.scores import Scores
+from ltc.selection_plan import BALANCES, STRATEGIES
+from ltc.shares import equal_shares, largest_remainder, proportional_shares, strata_shares
+
+NAN = np.nan
+
+
+def scores(values, labels=None):
+    values = np.asarray(values, np.float32)
+    return Scores(values, None if labels is None else np.asarray(labels, np.int32))
+
+
+def selected(values, labels=None, **arguments):
+    return scores(values, labels).select(**arguments).indices.tolist()
+
+
+def long_tail(rng):
+    """Classes of 5000, 500, 50 and 5 samples, shuffled."""
+    labels = rng.permutation(np.repeat([0, 1, 2, 3], [5000, 500, 50, 5])).astype(np.int32)
+    return Scores(rng.uniform(-1, 1, labels.size).astype(np.float32), labels)
+
+
+def per_class(coreset, classes):
+    return np.bincount(coreset.labels, minlength=classes).tolist()
+
+
+# Against the plain definition
+
+
+@st.composite
+def cases(draw):
+    size = draw(st.integers(1, 60))
+    # Few different scores make ties; multiples of 1/64 fall on bounds between strata.
+    grid = st.integers(-64, 64).map(lambda n: n / 64)
+    values = draw(
+        st.lists(
+            st.one_of(grid, st.sampled_from([0.25, 0.5, -0.0, 0.0, NAN])),
+            min_size=size,
+            max_size=size,
+        )
+    )
+    label = st.sampled_from([0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 4, 1_000_000])
+    labels = draw(st.none() | st.lists(label, min_size=size, max_size=size))
+    exclude = draw(st.lists(st.integers(0, size - 1), max_size=size // 2))
+    return {
+        "values": np.array(values, np.float32),
+        "labels": None if labels is None else np.array(labels, np.int32),
+        "k": draw(st.integers(0, size - len(set(exclude)))),
+        "balance": None if labels is None else draw(st.sampled_from(BALANCES)),
+        "strategy": draw(st.sampled_from(STRATEGIES)),
+        "cutoff": draw(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.75, 1.0]) | st.floats(0, 1)),
+        "seed": draw(st.integers(0, 3)),
+        "exclude": exclude,
+    }
+
+
+@given(cases())
+def test_equals_the_plain_definition(case):
+    expected = naive_select(**case)
+    assert selected(case.pop("values"), case.pop("labels"), **case) == expected
+
+
+@given(cases())
+def test_has_exact_size_in_order_without_excluded_and_defined_first(case):
+    values, labels = case.pop("values"), case.pop("labels")
+    indices = scores(values, labels).select(**case).indices
+    assert indices.dtype == np.int64
+    assert indices.size == case["k"]
+    assert (np.diff(indices) > 0).all()
+    assert not set(indices.tolist()) & set(case["exclude"])
+    left = np.setdiff1d(np.arange(values.size), [*indices, *case["exclude"]])
+    if np.isnan(values[indices]).any():
+        assert np.isnan(values[left]).all()
+
+
+# Shares of classes
+
+
+def test_shares_of_a_long_tail_are_proportional_by_largest_remainder():
+    # A tenth is 555.5, so 556: exact shares 500.45, 50.045, 5.0045 and 0.50045.
+    coreset = long_tail(np.random.default_rng(0)).select(fraction=0.1)
+    assert per_class(coreset, 4) == [500, 50, 5, 1]
+
+
+def test_equal_shares_of_a_long_tail_pass_the_surplus_on():
+    # 556 / 4 = 139, but two classes give 50 and 5: 501 for the others.
+    coreset = long_tail(np.random.default_rng(0)).select(fraction=0.1, balance="equal")
+    assert per_class(coreset, 4) == [251, 250, 50, 5]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("cutoff", [0.0, 0.3])
+@pytest.mark.parametrize("balance", BALANCES)
+def test_a_long_tail_equals_the_plain_definition(balance, cutoff, strategy):
+    made = long_tail(np.random.default_rng(1))
+    options = {"balance": balance, "strategy": strategy, "cutoff": cutoff, "seed": 7}
+    expected = naive_select(made.values, made.labels, k=1111, **options)
+    assert made.select(k=1111, **options).indices.tolist() == expected
+
+
+def test_one_ranking_ignores_classes():
+    assert selected([0.1, 0.9, 0.8, 0.7], [0, 1, 1, 1], k=2, balance=None) == [1, 2]
+    assert selected([0.1, 0.9, 0.8, 0.7], [0, 1, 1, 1], k=2, balance="equal") == [0, 1]
+    assert selected([0.1, 0.9, 0.8, 0.7], [0, 1, 1, 1], k=1) == [1]  # exact shares 1/4 and 3/4
+
+
+def test_equal_remainders_go_to_the_lower_class():
+    assert largest_remainder(2, np.array([5, 5, 5])).tolist() == [1, 1, 0]
+    assert selected([0.1, 0.2, 0.3, 0.4], [1, 1, 0, 0], k=1) == [3]
+
+
+def test_balance_counts_every_class_not_the_last_one():
+    """A published tool took the size of the last class for all of them."""
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    coreset = scores(np.linspace(1, -1, 100), labels).select(k=50)
+    assert per_class(coreset, 3) == [30, 15, 5]
+
+
+def test_remainders_are_exact_where_floats_would_round():
+    sizes = np.array([3_000_000_001, 3_000_000_000, 2])
+    shares = largest_remainder(3, sizes)
+    assert shares.tolist() == [2, 1, 0]
+
+
+def test_passing_on_never_takes_from_a_class():
+    sizes = np.array([50, 25, 25, 1000])
+    room = np.array([50, 25, 25, 3])
+    plain = np.minimum(largest_remainder(60, sizes), room)
+    assert (proportional_shares(60, sizes, room) >= plain).all()
+    assert proportional_shares(60, sizes, room).sum() == 60
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.data())
+def test_equal_shares_differ_by_one_at_most_where_there_is_room(room, data):
+    k = data.draw(st.integers(0, sum(room)))
+    shares = equal_shares(k, np.array(room))
+    open_shares = shares[shares < room]
+    assert shares.sum() == k
+    assert (shares <= room).all()
+    if open_shares.size:
+        assert shares.max() - open_shares.min() <= 1
+        assert (np.diff(open_shares) <= 0).all()  # one more for the lower classes
+
+
+# What can't be filled
+
+
+def test_a_class_without_scores_gives_its_share_to_the_others():
+    # Class 1 is absent from the validation split.
+    values = [0.9, 0.8, 0.7, 0.6, NAN, NAN, NAN, NAN]
+    labels = [0, 0, 0, 0, 1, 1, 1, 1]
+    assert selected(values, labels, k=4) == [0, 1, 2, 3]
+    assert selected(values, labels, k=6) == [0, 1, 2, 3, 4, 5]
+    assert selected(values, labels, k=6, strategy="random") == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_cutoff_that_leaves_too_few_gives_back_the_best_of_what_it_set_aside():
+    values = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4, NAN, 0.5]
+    # 9 are defined, floor(0.5 * 9) = 4 are set aside: 0.1, 0.2, 0.3 and 0.4.
+    assert selected(values, k=5, balance=None, cutoff=0.5) == [0, 2, 4, 6, 9]
+    assert selected(values, k=7, balance=None, cutoff=0.5) == [0, 2, 4, 5, 6, 7, 9]
+    assert selected(values, k=10, balance=None, cutoff=0.5) == list(range(10))
+
+
+def test_a_share_goes_to_another_class_before_a_sample_set_aside():
+    # Of class 0 half is set aside and 2 remain, of class 1 too; 3 and 1 are asked for by size.
+    values = [0.9, 0.8, 0.75, 0.7, 0.2, 0.1]
+    labels = [0, 0, 0, 0, 1, 1]
+    assert selected(values, labels, k=3, cutoff=0.5) == [0, 1, 4]
+    assert selected(values, labels, k=4, cutoff=0.5) == [0, 1, 2, 4]
+
+
+def test_cutoff_goes_by_class_even_for_one_ranking():
+    values = [0.9, 0.8, 0.2, 0.1]
+    assert selected(values, [0, 0, 1, 1], k=2, balance=None, cutoff=0.5) == [0, 2]
+    assert selected(values, k=2, balance=None, cutoff=0.5) == [0, 1]
+
+
+@pytest.mark.parametrize("cutoff", [0.0, 1.0])
+def test_everything_can_be_selected(cutoff):
+    values = [0.3, NAN, 0.1, 0.2]
+    for strategy in STRATEGIES:
+        assert selected(values, [0, 0, 1, 1], k=4, strategy=strategy, cutoff=cutoff) == [0, 1, 2, 3]
+
+
+def test_no_sample_can_be_selected_from():
+    assert selected([], k=0, balance=None) == []
+    assert selected([], [], fraction=1.0) == []
+    assert selected([0.5], [0], exclude=[0], fraction=1.0) == []
+
+
+# Order
+
+
+def test_an_undefined_score_never_comes_before_a_defined_one():
+    """Under argsort(values)[::-1] NaN is first: a published tool selects it before all others."""
+    assert selected([NAN, -0.9, NAN, -0.8], k=2, balance=None) == [1, 3]
+    assert best_first(np.array([NAN, -0.9, -NAN, -0.8], np.float32)).tolist() == [3, 1, 0, 2]
+
+
+def test_ties_go_to_the_lower_index():
+    values = np.zeros(1000, np.float32)
+    values[::2] = -0.0
+    assert selected(values, k=10, balance=None) == list(range(10))
+    assert selected(values, k=3, balance=None, cutoff=0.999) == [0, 1, 2]
+
+
+# Strata
+
+
+def test_strata_have_equal_width_and_share_the_budget():
+    # 50 strata between 0 and 50; the score 1 is on a bound and belongs to stratum 1.
+    values = [*[0.5] * 40, 0.0, 50.0, *[1.0] * 30, *[7.25] * 3]
+    coreset = scores(values).select(k=23, balance=None, strategy="stratified")
+    # Smallest first: 1 of 1 (the highest score), 3 of 3, then 19 for two strata: 9 and 10.
+    counts = dict(zip(*np.unique(coreset.scores, return_counts=True), strict=True))
+    lowest = counts.pop(np.float32(0.5)) + counts.pop(np.float32(0.0), 0)
+    assert counts == {1.0: 9, 7.25: 3, 50.0: 1}
+    assert lowest == 10
+
+
+def test_strata_divide_the_range_that_the_cutoff_leaves_by_class():
+    # Without class 0's outlier, which is set aside, its strata are 1 wide; those of class 1, 1/2.
+    values = [-1000.0, *np.arange(51), *(100 + np.arange(51) / 2)]
+    labels = [0] * 52 + [1] * 51
+    coreset = scores(values, labels).select(
+        k=100, balance="equal", strategy="stratified", cutoff=0.0195
+    )
+    assert 0 not in coreset.indices
+    for lowest, width, c in ((0, 1, 0), (100, 0.5, 1)):
+        strata = np.minimum((coreset.scores[coreset.labels == c] - lowest) / width, 49)
+        assert strata.tolist() == list(range(50))  # one from each; two scores fall into the last
+
+
+def test_one_score_is_one_stratum():
+    assert len(selected([0.5] * 20, k=7, balance=None, strategy="stratified")) == 7
+
+
+@given(st.integers(1, 400), st.integers(0, 2**32), st.data())
+def test_strata_give_exactly_the_budget(size, seed, data):
+    """Quotas rounded up without redistribution gave a published tool's result the wrong size."""
+    values = np.random.default_rng(seed).normal(size=size).astype(np.float32)
+    k = data.draw(st.integers(0, size))
+    assert len(selected(values, k=k, balance=None, strategy="stratified")) == k
+
+
+def test_strata_shares_by_hand():
+    sizes = np.array([[40, 0, 2, 30], [5, 5, 5, 5]])
+    shares = strata_shares(np.array([10, 6]), sizes)
+    assert shares.tolist() == [[4, 0, 2, 4], [1, 1, 2, 2]]
+
+
+# Chance
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "random"])
+def test_a_seed_decides(strategy):
+    made = long_tail(np.random.default_rng(0))
+    first = made.select(k=500, strategy=strategy, seed=1).indices
+    assert np.array_equal(first, made.select(k=500, strategy=strategy, seed=1).indices)
+    assert not np.array_equal(first, made.select(k=500, strategy=strategy, seed=2).indices)
+
+
+def test_a_seed_means_the_same_samples_in_every_version():
+    # From the raw stream of PCG64(0), which NumPy promises not to change.
+    assert selected(np.zeros(20), k=5, balance=None, strategy="random") == [2, 3, 11, 13, 15]
+
+
+def test_random_does_not_depend_on_the_scores():
+    labels = np.arange(200) % 3
+    rising, falling = np.linspace(-1, 1, 200), np.linspace(1, -1, 200)
+    options = {"k": 50, "strategy": "random", "seed": 3}
+    assert selected(rising, labels, **options) == selected(falling, labels, **options)
+
+
+def test_random_is_uniform():
+    chosen = np.zeros(12)
+    for seed in range(600):
+        chosen[selected(np.arange(12.0), k=3, balance=None, strategy="random", seed=seed)] += 1
+    # 600 draws with probability 1/4: mean 150, standard deviation 10.6.
+    assert (np.abs(chosen - 150) < 5 * 10.6).all()
+
+
+# Sizes and arguments
+
+
+@pytest.mark.parametrize(
+    ("fraction", "size", "expected"),
+    [(0.0, 7, 0), (1.0, 7, 7), (0.5, 5, 3), (0.1, 4, 0), (0.125, 4, 1), (0.1, 1797, 180)],
+)
+def test_a_fraction_is_rounded_from_a_half_up(fraction, size, expected):
+    assert len(selected(np.zeros(size), fraction=fraction, balance=None)) == expected
+
+
+def test_a_fraction_is_one_of_the_samples_not_excluded():
+    assert len(selected(np.zeros(100), fraction=0.1, balance=None, exclude=range(40))) == 6
+
+
+def test_excluded_samples_count_in_no_share():
+    values, labels = np.linspace(1, 0, 20), np.repeat([0, 1], 10)
+    coreset = scores(values, labels).select(k=6, exclude=np.arange(8))
+    assert per_class(coreset, 2) == [1, 5]
+
+
+def test_exclude_takes_any_order_and_repetitions():
+    for exclude in ([3, 1, 3], np.array([1, 3], np.uint8), (1, 3)):
+        assert selected([0.5, 0.9, 0.4, 0.8], k=2, balance=None, exclude=exclude) == [0, 2]
+    assert selected([0.5, 0.9], k=2, balance=None, exclude=[]) == [0, 1]
+
+
+WRONG = [
+    ({}, ArgumentValueError, "exactly one of fraction and k must be given, got neither"),
+    ({"k": 1, "fraction": 0.1}, ArgumentValueError, "got both"),
+    ({"fraction": 1.5}, ArgumentValueError, "fraction must lie in 0..1, got 1.5"),
+    ({"fraction": -0.1}, ArgumentValueError, "fraction must lie in 0..1"),
+    ({"fraction": NAN}, ArgumentValueError, "fraction must lie in 0..1, got nan"),
+    ({"fraction": "0.1"}, ArgumentTypeError, "fraction must be a number"),
+    ({"fraction": True}, ArgumentTypeError, "fraction must be a number"),
+    ({"k": 5}, ArgumentValueError, "k must be at most the 4 samples, got 5"),
+    ({"k": 4, "exclude": [0]}, ArgumentValueError, "the 3 samples that exclude leaves of 4, got 4"),
+    ({"k": -1}, ArgumentValueError, "k must be at least 0, got -1"),
+    ({"k": 2.0}, ArgumentTypeError, "k must be an integer, got 2.0"),
+    ({"k": 1, "balance": "classes"}, ArgumentValueError, "balance must be one of 'class', 'equal'"),
+    ({"k": 1, "balance": ["class"]}, ArgumentValueError, "balance must be one of"),
+    ({"k": 1, "strategy": "best"}, ArgumentValueError, "strategy must be one of 'top'"),
+    ({"k": 1, "strategy": None}, ArgumentValueError, "strategy must be one of 'top'"),
+    ({"k": 1, "cutoff": 1.01}, ArgumentValueError, "cutoff must lie in 0..1, got 1.01"),
+    ({"k": 1, "seed": -1}, ArgumentValueError, "seed must be at least 0"),
+    ({"k": 1, "seed": 0.5}, ArgumentTypeError, "seed must be an integer"),
+    ({"k": 1, "exclude": [4]}, ArgumentIndexError, "in 0..3, got 4 at position 0"),
+    ({"k": 1, "exclude": [1, -1]}, ArgumentIndexError, "got -1 at position 1"),
+    ({"k": 1, "exclude": [1.0]}, ArgumentTypeError, "exclude must hold integer indices, got float"),
+    ({"k": 1, "exclude": [True, False]}, ArgumentTypeError, "flatnonzero"),
+    ({"k": 1, "exclude": [[1]]}, ArgumentValueError, "exclude must be one-dimensional"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "text"), WRONG, ids=lambda value: str(value)[:40])
+def test_arguments_are_checked(arguments, error, text):
+    with pytest.raises(error, match=text):
+        selected(np.zeros(4), [0, 0, 1, 1], **arguments)
+
+
+@pytest.mark.parametrize("balance", ["class", "equal"])
+def test_balance_needs_labels(balance):
+    with pytest.raises(ArgumentValueError, match="balance must be None for scores without labels"):
+        selected([0.5], k=1, balance=balance)
