@@ -91,13 +91,13 @@ def score(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import ltc
     >>> train = np.array([[3, 3], [2, 3], [1, 1], [0.5, 2]], dtype=np.float32)
     >>> val = np.array([[3.0], [2.5], [1.0], [0.8]], dtype=np.float32)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     ltc.write_store(folder + "/run.zarr", train, val, train_labels=[0, 0], val_labels=[0])
-    ...     ltc.score(folder + "/run.zarr").values.round(4)
-    array([0.1104, 0.9456], dtype=float32)
+    >>> run = directory / "run.zarr"
+    >>> ltc.write_store(run, train, val, train_labels=[0, 0], val_labels=[0])
+    >>> ltc.score(run).values.round(4)
+    array([0.6785, 0.9938], dtype=float32)
     """
     if device not in DEVICES:
         raise BackendUnavailableError(

@@ -55,8 +55,9 @@ def group_correlation(
     Examples
     --------
     >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float16)
-    >>> group_correlation(losses, np.array([[4.0, 3.5, 2.0]]), np.array([0, 0]), signal="loss")
-    array([ 0.9607689, -0.9607689], dtype=float32)
+    >>> references = np.array([[4.0, 3.5, 2.0]])
+    >>> group_correlation(losses, references, np.array([0, 0]), signal="loss").round(3)
+    array([ 0.961, -0.961], dtype=float32)
     """
     implementation = _choose(backend)
     train, restore = _as_numpy(losses)
@@ -104,6 +105,7 @@ def pair_sums(
 
     Examples
     --------
+    >>> from ltc_kernels import prepare_pairs
     >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float16)
     >>> pairs = prepare_pairs(losses, np.array([0, 0]), 1, signal="loss")
     >>> pair_sums(losses, pairs, np.array([0, 0]))

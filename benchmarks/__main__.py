@@ -1,0 +1,54 @@
+"""``python -m benchmarks``: measure, print tables, and keep them in ``benchmarks/results``."""
+
+import argparse
+import importlib
+import sys
+
+from benchmarks import inputs, machine, results
+from benchmarks.results import Table
+
+
+def _tables(name: str, size: str) -> list[Table]:
+    """Run one suite; its module is imported only then."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    made: Table | list[Table] = module.run() if name in WITHOUT_SIZE else module.run(size)
+    return [made] if isinstance(made, Table) else made
+
+
+SUITES = {
+    "kernels": "the group kernel over its floor, and against torch and NumPy",
+    "scoring": "ltc.score and the whole ltc score process",
+    "recording": "update and commit",
+    "selection": "selection of coresets",
+    "accuracy": "error against float64",
+}
+WITHOUT_SIZE = {"accuracy", "selection"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, measure, print and keep."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure ltc on this machine and print every figure with its limit.",
+        epilog="suites: " + "; ".join(f"{name} ({what})" for name, what in SUITES.items()),
+    )
+    parser.add_argument("suite", nargs="*", help="what to measure; all by default")
+    parser.add_argument("--size", choices=list(inputs.SIZES), default="imagenet-1k")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/SUITE.*")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.suite) - set(SUITES))
+    if unknown:
+        parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+    for key, value in machine.describe().items():
+        print(f"{key + ':':<11} {value}")
+    for name in options.suite or SUITES:
+        tables = _tables(name, options.size)
+        for table in tables:
+            print(f"\n{table}", flush=True)
+        if options.keep:
+            print(f"\nkept as {results.keep(name, tables)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

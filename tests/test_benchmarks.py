@@ -1,0 +1,56 @@
+"""The benchmark commands run at their smallest size, and their tables say what they should."""
+
+import json
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import accuracy, results, timing
+
+
+@pytest.mark.parametrize("suite", ["kernels", "scoring", "recording"])
+def test_a_suite_prints_its_table(suite, capsys):
+    assert command.main([suite, "--size", "smallest"]) == 0
+    printed = capsys.readouterr().out
+    assert "commit:" in printed
+    assert printed.count("| ") > 12
+    assert " ms (" in printed or "us (" in printed or "µs" in printed
+
+
+def test_accuracy_is_within_the_contract():
+    table = accuracy.run(checkpoints=(5, 41))
+    cells = [cell for row in table.rows for cell in row[2:]]
+    assert len(cells) == 2 * 2 * len(accuracy.KINDS)
+    for cell in cells:
+        worst, rms = map(float, cell.split(", "))
+        assert worst <= accuracy.CONTRACT[0]
+        assert rms <= accuracy.CONTRACT[1]
+
+
+def test_an_unknown_suite_is_an_error(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["kernel"])
+    assert "unknown suite 'kernel'; there are kernels," in capsys.readouterr().err
+
+
+def test_results_are_kept_with_machine_and_commit(tmp_path):
+    table = results.Table("Title", ["what", "time"])
+    table.add("this", "1 ms")
+    table.note("A note.")
+    path = results.keep("name", [table], tmp_path)
+    assert "| this | 1 ms |" in path.read_text()
+    kept = json.loads((tmp_path / "name.json").read_text())
+    assert kept["machine"].keys() >= {"commit", "processor"}
+    assert kept["tables"][0]["rows"] == [{"what": "this", "time": "1 ms"}]
+    with pytest.raises(ValueError, match="2 cells, got 1"):
+        table.add("alone")
+
+
+def test_timings_are_taken_in_turns():
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in "ab"}
+    timings = timing.measure(calls, rounds=3, seldom={"b": 1})
+    assert order == ["a", "b", "a", "b", "a", "a"]
+    assert len(timings["a"].seconds) == 3
+    assert len(timings["b"].seconds) == 1
+    assert timing.Timing((0.001, 0.003, 0.002)).median == 0.002
