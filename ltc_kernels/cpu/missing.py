@@ -11,16 +11,28 @@ from ltc_kernels.cpu.threads import for_ranges, thread_count
 _NOT_FINITE = np.uint16(0x7C00)  # float16: exponent bits that are all set
 
 
+_BLOCK = 1 << 15  # values that a 16-bit count can't overflow on
+
+
+@njit(nogil=True, cache=True)
+def _count_in_block(bits: Any) -> Any:
+    """Count in 16 bits, so that a vector of counts is as wide as a vector of values."""
+    count = np.uint16(0)
+    for i in range(bits.size):  # from 0: no code for negative indices
+        count = np.uint16(count + np.uint16((bits[i] & _NOT_FINITE) == _NOT_FINITE))
+    return count
+
+
 @njit(
     types.int64(types.Array(types.uint16, 1, "C", readonly=True), types.intp, types.intp),
     nogil=True,
     cache=True,
 )
 def _count_not_finite(bits: Any, begin: int, end: int) -> Any:
-    count = 0
-    for value in bits[begin:end]:
-        count += (value & _NOT_FINITE) == _NOT_FINITE
-    return count
+    total = 0
+    for start in range(begin, end, _BLOCK):
+        total += _count_in_block(bits[start : min(start + _BLOCK, end)])
+    return total
 
 
 def count_missing(losses: NDArray[Any]) -> int:

@@ -8,6 +8,7 @@ from kernels import cases
 from ltc_kernels import (
     ArgumentTypeError,
     ArgumentValueError,
+    count_missing,
     group_correlation,
     prepare_references,
     reference,
@@ -234,3 +235,16 @@ def test_bad_arguments(change, error, message):
             arguments.pop("groups"),
             **arguments,
         )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("num_samples", [0, 1, 1000, 70_000])
+def test_missing_losses_are_counted(num_samples, dtype):
+    losses = cases.trajectories(5, num_samples, dtype=dtype)
+    losses[1, ::3] = np.nan
+    losses[4, ::4] = np.inf
+    expected = len(range(0, num_samples, 3)) + len(range(0, num_samples, 4))
+    assert count_missing(losses) == expected
+    assert count_missing(losses[:, ::-1]) == expected
+    if num_samples < 2000:
+        assert count_missing(losses, backend="reference") == expected
