@@ -1,6 +1,6 @@
-"""Orders of samples: best first, and the first few of each cell of a partition.
+"""Orders of samples: best first, by cell of a partition, and the first few of each cell.
 
-Both are one stable sort, so ties keep the order that came in: lower sample index first.
+Every one is a stable sort, so ties keep the order that came in: lower sample index first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_UINT16_CELLS = 1 << 16
+_SIGN = np.uint32(1 << 31)
+_POSITION = np.uint64((1 << 32) - 1)  # the lower half of a packed key
 
 
 def best_first(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -33,7 +34,37 @@ def best_first(values: NDArray[np.float32]) -> NDArray[np.int64]:
     >>> best_first(np.array([0.5, np.nan, 0.9, 0.5], np.float32))
     array([2, 0, 3, 1])
     """
-    return np.argsort(-values, kind="stable")  # NumPy sorts NaN last, whatever its sign
+    falling = np.float32(0) - values  # and one zero, where there were two
+    falling[np.isnan(falling)] = np.nan  # and one NaN, which is positive
+    bits = falling.view(np.uint32)
+    # As integers, floats ascend if the sign bit of positive ones is set and negative ones inverted.
+    return stable_order(np.where(bits & _SIGN, ~bits, bits | _SIGN))
+
+
+def stable_order(keys: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the positions of keys in ascending order, as ``np.argsort(keys, kind="stable")`` does.
+
+    That is a merge sort. This one sorts numbers with the key in the upper half and the position in
+    the lower, which are all different and for which NumPy has vector instructions: four times
+    faster.
+
+    Parameters
+    ----------
+    keys : uint32 [n]
+        What to sort by.
+
+    Examples
+    --------
+    >>> stable_order(np.array([7, 3, 7, 0], np.uint32))
+    array([3, 1, 0, 2])
+    """
+    if keys.size > _POSITION:
+        return np.argsort(keys, kind="stable")
+    packed = keys.astype(np.uint64) << np.uint64(32)
+    packed |= np.arange(keys.size, dtype=np.uint64)
+    packed.sort()
+    packed &= _POSITION
+    return packed.view(np.int64)
 
 
 def numbered(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -64,26 +95,6 @@ def numbered(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.i
     return names.astype(np.int64), classes.astype(np.int32)
 
 
-def grouped(cells: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
-    """Return positions ordered by cell, those of one cell in the order that they came in.
-
-    Parameters
-    ----------
-    cells : integer [n]
-        A cell in 0..count-1 for every position.
-    count : int
-        Number of cells.
-
-    Examples
-    --------
-    >>> grouped(np.array([2, 0, 2, 1, 0]), 3)
-    array([1, 4, 3, 0, 2])
-    """
-    # NumPy's stable sort is a radix sort for 16 bits, four times faster than its merge sort.
-    keys = cells.astype(np.uint16) if count <= _UINT16_CELLS else cells
-    return np.argsort(keys, kind="stable")
-
-
 def first_of_each(cells: NDArray[np.integer[Any]], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark the first `counts[c]` positions of every cell c.
 
@@ -107,5 +118,5 @@ def first_of_each(cells: NDArray[np.integer[Any]], counts: NDArray[np.int64]) ->
     ends = np.cumsum(sizes)
     place = np.arange(cells.size) - np.repeat(ends - sizes, sizes)  # 0, 1, ... within each cell
     marked = np.zeros(cells.size, np.bool_)
-    marked[grouped(cells, counts.size)[place < np.repeat(counts, sizes)]] = True
+    marked[stable_order(cells.astype(np.uint32))[place < np.repeat(counts, sizes)]] = True
     return marked

@@ -11,7 +11,7 @@ import numpy as np
 
 from ltc.coreset import Coreset
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.ranking import best_first, grouped
+from ltc.ranking import best_first, stable_order
 from ltc.score_files import read_npz, write_npz
 from ltc.selection import select
 from ltc.selection_plan import Balance, Strategy, plan_selection
@@ -119,7 +119,7 @@ class Scores:
             raise ArgumentValueError(f"by must be 'class' or None, got {by!r}")
         if self.labels is None:
             raise ArgumentValueError("by must be None for scores without labels, got 'class'")
-        order = order[grouped(self.labels[order], int(self.labels.max(initial=0)) + 1)]
+        order = order[stable_order(self.labels[order].view(np.uint32))]
         classes = self.labels[order]
         starts = np.flatnonzero(np.diff(classes, prepend=-1))
         return dict(zip(classes[starts].tolist(), np.split(order, starts[1:]), strict=False))

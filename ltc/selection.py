@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltc.ranking import best_first, first_of_each, numbered
+from ltc.ranking import best_first, first_of_each, numbered, stable_order
 from ltc.shares import equal_shares, proportional_shares, strata_shares
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def _strata(
 def _shuffled(pool: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
     """Return the pool in an order that depends on `seed` and on who is in it, not on the scores.
 
-    Each of all `size` samples has a random key of its own. NumPy promises that the raw stream of a
+    Each of all `size` samples has a random key of 32 bits. NumPy promises that the raw stream of a
     bit generator stays the same from version to version, but not `Generator.permutation`.
     """
     members = np.sort(pool)
-    keys = np.random.PCG64(seed).random_raw(size)[members]
-    return members[np.argsort(keys, kind="stable")]
+    keys = (np.random.PCG64(seed).random_raw(size) >> np.uint64(32)).astype(np.uint32)
+    return members[stable_order(keys[members])]

@@ -37,7 +37,7 @@ def naive_select(
     split = equal if balance == "equal" else proportional
     shares = split(min(k, len(pool)), sizes, room)
 
-    draws = np.random.PCG64(seed).random_raw(len(values)).tolist()
+    draws = [raw >> 32 for raw in np.random.PCG64(seed).random_raw(len(values)).tolist()]
     chosen = []
     for c, number in shares.items():
         candidates = [i for i in pool if group[i] == c]

@@ -6,7 +6,6 @@ Results go to stdout, progress, warnings and errors to stderr. An error is one l
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _FAILED = 2
-_BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,11 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prog_name="ltc",
                 standalone_mode=False,
             )
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Python would complain once more when it closes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return _BROKEN_PIPE
         except (typer.TyperException, LtcError, OSError) as error:
             _report("", _message(error))
             return _FAILED
@@ -65,14 +58,7 @@ def _message(error: Exception) -> str:
     return str(error)
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],  # noqa: ARG001 - the signature is Python's
-    filename: str,  # noqa: ARG001
-    lineno: int,  # noqa: ARG001
-    file: object = None,  # noqa: ARG001
-    line: str | None = None,  # noqa: ARG001
-) -> None:
+def _show_warning(message: Warning | str, *_where: object, **_options: object) -> None:
     _report("warning: ", str(message))
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from naive_selection import naive_select
 
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
-from ltc.ranking import best_first
+from ltc.ranking import best_first, stable_order
 from ltc.scores import Scores
 from ltc.selection_plan import BALANCES, STRATEGIES
 from ltc.shares import equal_shares, largest_remainder, proportional_shares, strata_shares
@@ -211,6 +211,21 @@ def test_ties_go_to_the_lower_index():
     values[::2] = -0.0
     assert selected(values, k=10, balance=None) == list(range(10))
     assert selected(values, k=3, balance=None, cutoff=0.999) == [0, 1, 2]
+
+
+HOSTILE = [NAN, -NAN, 0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1e-38, 1 / 3, -1 / 3, 3e38, -3e38]
+
+
+@given(st.lists(st.sampled_from(HOSTILE) | st.floats(width=32, allow_infinity=False), max_size=99))
+def test_best_first_is_a_stable_sort(values):
+    values = np.array(values, np.float32)
+    assert best_first(values).tolist() == np.argsort(-values, kind="stable").tolist()
+
+
+@given(st.lists(st.integers(0, 5) | st.integers(0, 2**32 - 1), max_size=99))
+def test_stable_order_is_a_stable_sort(keys):
+    keys = np.array(keys, np.uint32)
+    assert stable_order(keys).tolist() == np.argsort(keys, kind="stable").tolist()
 
 
 # Strata
