@@ -35,6 +35,8 @@ class ScorePlan:
         The partition of the training samples, None where neither labels nor groups are known.
     val_groups : ndarray of int32, shape (M,)
         What a validation sample is a reference of; zeros if of all.
+    groups_given : bool
+        Whether the partition was given, and isn't that into classes.
     num_groups : int
         Number of references, C, or 1.
     memory : int
@@ -48,6 +50,7 @@ class ScorePlan:
     left_out: list[int]
     labels: NDArray[np.int32] | None
     val_groups: NDArray[np.int32]
+    groups_given: bool
     num_groups: int
     memory: int
 
@@ -99,6 +102,7 @@ def plan_score(
         left_out=sorted(unseen),
         labels=labels,
         val_groups=val_labels,
+        groups_given=groups is not None,
         num_groups=int(num_groups),
         memory=memory,
     )

@@ -194,6 +194,8 @@ def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, i
     return {
         "signal": plan.signal,
         "reference": plan.reference,
+        "groups": "given" if plan.groups_given else "class",
+        "revision": store.revision,
         "committed": store.committed,
         "checkpoints": [float(store.checkpoints[t]) for t in plan.rows],
         "left_out": [float(store.checkpoints[t]) for t in plan.left_out],

@@ -206,6 +206,13 @@ def test_scores_are_saved_where_asked_for_only(tmp_path):
     json.dumps(scores.metadata)
 
 
+def test_scores_with_groups_are_loaded_with_no_class_labels(tmp_path):
+    make(tmp_path / "run.zarr")
+    groups = np.arange(300) % 3, np.arange(60) % 3
+    ltc.score(tmp_path / "run.zarr", groups=groups, save="three")
+    assert ltc.load_scores(tmp_path / "run.zarr", name="three").labels is None
+
+
 def test_one_sample_and_two(tmp_path):
     for train in (1, 2):
         path = tmp_path / f"{train}.zarr"
