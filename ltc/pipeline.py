@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from zarr.core.array_spec import ArrayConfig
@@ -23,7 +23,7 @@ from zarr.storage import LocalStore, StorePath
 from ltc.errors import StoreCorruptError, StoreFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from numpy.typing import NDArray
     from zarr.abc.codec import CodecPipeline
@@ -32,8 +32,17 @@ if TYPE_CHECKING:
 
     from ltc.format import Document
 
-__all__ = ["ArrayReader", "EncodedChunk", "Encoder", "check_metadata", "list_names", "read_bytes"]
+__all__ = [
+    "ArrayReader",
+    "EncodedChunk",
+    "Encoder",
+    "check_metadata",
+    "encode",
+    "list_names",
+    "read_bytes",
+]
 
+_T = TypeVar("_T")
 ChunkState = Literal["whole", "lost", "changed"]
 
 # What decoding raises on bytes that were changed: zarr and numcodecs, zarrs, a failing disk.
@@ -68,7 +77,7 @@ class Encoder:
         self._spec = self._metadata.get_chunk_spec((), _CONFIG, buffer_prototype)
         self._pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
 
-    def encode(self, values: NDArray[Any], first_row: int = 0) -> list[EncodedChunk]:
+    async def encode(self, values: NDArray[Any], first_row: int = 0) -> list[EncodedChunk]:
         """Return the chunks that hold `values`, which start at a chunk's first element.
 
         Parameters
@@ -89,7 +98,7 @@ class Encoder:
             coordinates = tuple(f + p for f, p in zip(first, position, strict=True))
             keys.append(f"{self._path}/{self._metadata.encode_chunk_key(coordinates)}")
             buffers.append(NDBuffer.from_numpy_array(self._whole(part)))
-        encoded = sync(self._pipeline.encode([(buffer, self._spec) for buffer in buffers]))
+        encoded = await self._pipeline.encode([(buffer, self._spec) for buffer in buffers])
         # No codec of this format makes None of a chunk; zarr's signature allows for it.
         return [EncodedChunk(k, b) for k, b in zip(keys, encoded, strict=True) if b is not None]
 
@@ -99,6 +108,12 @@ class Encoder:
         whole = np.full(self._spec.shape, self._spec.fill_value, dtype=part.dtype)
         whole[tuple(slice(n) for n in part.shape)] = part
         return whole
+
+
+def encode(parts: Iterable[tuple[Encoder, NDArray[Any]]], first_row: int = 0) -> list[EncodedChunk]:
+    """Encode values of several arrays, all from the same row on, as :meth:`Encoder.encode` does."""
+    coroutines = [encoder.encode(values, first_row) for encoder, values in parts]
+    return list(itertools.chain.from_iterable(sync(_gather(coroutines))))
 
 
 class ArrayReader:
@@ -173,7 +188,7 @@ class ArrayReader:
                     False,
                 )
             )
-        self._run(self._pipeline, batch, keys, out)
+        self._run(self._pipeline.read(batch, NDBuffer.from_numpy_array(out)), keys)
 
     def read_all(self) -> NDArray[Any]:
         """Read a one-dimensional array whole, none of whose chunks may be lost.
@@ -185,7 +200,6 @@ class ArrayReader:
         """
         (length,), (width,) = self._shape, self._spec.shape
         keys = self.keys()
-        self._check_present(keys)
         out = np.empty(length, self._spec.dtype.to_native_dtype())
         batch = [
             (
@@ -197,7 +211,9 @@ class ArrayReader:
             )
             for key, start in zip(keys, range(0, length, width), strict=True)
         ]
-        self._run(self._zarr_pipeline, batch, keys, out)
+        present = self._run(self._read_if_present(keys, batch, out), keys)
+        if lost := [key for key, there in zip(keys, present, strict=True) if not there]:
+            raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
         return out
 
     def keys(self) -> list[str]:
@@ -209,17 +225,16 @@ class ArrayReader:
         """Look at chunks one by one: whole, lost, or changed since they were written."""
         found: list[ChunkState] = []
         for start in range(0, len(keys), _CHECKED_AT_ONCE):
-            found += sync(self._states(keys[start : start + _CHECKED_AT_ONCE]))
+            some = keys[start : start + _CHECKED_AT_ONCE]
+            found += sync(_gather(self._state(key) for key in some))
         return found
 
     def _key(self, coordinates: tuple[int, ...]) -> str:
         return f"{self.path}/{self._metadata.encode_chunk_key(coordinates)}"
 
-    def _run(
-        self, pipeline: CodecPipeline, batch: Iterable[Any], keys: Sequence[str], out: NDArray[Any]
-    ) -> None:
+    def _run(self, reading: Coroutine[Any, Any, _T], keys: Sequence[str]) -> _T:
         try:
-            sync(pipeline.read(batch, NDBuffer.from_numpy_array(out)))
+            return sync(reading)
         except _DECODING_ERRORS as error:
             for key, state in zip(keys, self.states(keys), strict=True):
                 if state == "changed":
@@ -228,16 +243,13 @@ class ArrayReader:
                     ) from error
             raise
 
-    def _check_present(self, keys: Sequence[str]) -> None:
-        for key, present in zip(keys, sync(self._present(keys)), strict=True):
-            if not present:
-                raise StoreCorruptError(f"{key}: the chunk is lost")
-
-    async def _present(self, keys: Sequence[str]) -> list[bool]:
-        return await asyncio.gather(*(self._store.exists(key) for key in keys))
-
-    async def _states(self, keys: Sequence[str]) -> list[ChunkState]:
-        return await asyncio.gather(*map(self._state, keys))
+    async def _read_if_present(
+        self, keys: Sequence[str], batch: list[Any], out: NDArray[Any]
+    ) -> list[bool]:
+        present = await _gather(self._store.exists(key) for key in keys)
+        if all(present):
+            await self._zarr_pipeline.read(batch, NDBuffer.from_numpy_array(out))
+        return present
 
     async def _state(self, key: str) -> ChunkState:
         try:
@@ -259,6 +271,10 @@ def read_bytes(store: ZarrStore, key: str) -> bytes | None:
     """Return an object of a zarr store, None if it isn't there."""
     data = sync(store.get(key, buffer_prototype))
     return None if data is None else data.to_bytes()
+
+
+async def _gather(coroutines: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    return await asyncio.gather(*coroutines)
 
 
 def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipeline | None:

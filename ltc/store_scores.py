@@ -23,7 +23,7 @@ from ltc.errors import (
 )
 from ltc.files import local_path
 from ltc.format import ROOT, parse_array, score_document, serialise
-from ltc.pipeline import ArrayReader, Encoder, read_bytes
+from ltc.pipeline import ArrayReader, Encoder, encode, read_bytes
 
 if TYPE_CHECKING:
     import os
@@ -78,7 +78,7 @@ def write_scores(
     _check_values(values, header.num_train)
     own = {"crc32": _checksum(values), "revision": header.revision}
     document = score_document(header, {**_json(attributes), _OWN: own})
-    chunks = Encoder(f"scores/{name}", document).encode(values)
+    chunks = encode([(Encoder(f"scores/{name}", document), values)])
     lock, files = lock_directory(place, "scores", fsync=False)
     try:
         files.remove(f"scores/{name}/{ROOT}")

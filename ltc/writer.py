@@ -9,14 +9,12 @@ from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from ltc.commits import Commit, SplitRecord, to_arrays
 from ltc.directory import StoreDirectory
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.files import local_path
 from ltc.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES, Header
-from ltc.pipeline import Encoder
+from ltc.pipeline import Encoder, encode
 from ltc.samples import Samples, check_same, check_together
 from ltc.store import open_store
 
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
 __all__ = ["SplitRecord", "StoreWriter"]
 
@@ -221,9 +221,8 @@ class StoreWriter:
         try:
             for checkpoint, train, val in rows:
                 commit = self._check_row(checkpoint, train, val, commits)
-                for split, record in (("train", train), ("val", val)):
-                    path, values = f"{split}/losses", record.losses[np.newaxis]
-                    self._directory.write_chunks(self._encoders[path].encode(values, len(commits)))
+                losses = {"train/losses": train.losses[None], "val/losses": val.losses[None]}
+                self._write(losses, first_row=len(commits))
                 commits.append(commit)
             if len(commits) > self.committed:
                 self._write_records(commits)
@@ -288,16 +287,17 @@ class StoreWriter:
 
     def _write_samples(self, splits: Mapping[str, Samples]) -> None:
         for split, samples in splits.items():
-            for name, values in (("labels", samples.labels), ("ids", samples.ids)):
-                if values is not None:
-                    chunks = self._encoders[f"{split}/{name}"].encode(values)
-                    self._directory.write_chunks(chunks)
+            values = {f"{split}/labels": samples.labels, f"{split}/ids": samples.ids}
+            self._write({path: array for path, array in values.items() if array is not None})
 
     def _write_records(self, commits: Sequence[Commit]) -> None:
         # Only the chunks that change, each of them whole.
         start = self.committed - self.committed % CHUNK_CHECKPOINTS
-        for path, values in to_arrays(commits[start:]).items():
-            self._directory.write_chunks(self._encoders[path].encode(values, start))
+        self._write(to_arrays(commits[start:]), first_row=start)
+
+    def _write(self, arrays: Mapping[str, NDArray[Any]], first_row: int = 0) -> None:
+        parts = [(self._encoders[path], values) for path, values in arrays.items()]
+        self._directory.write_chunks(encode(parts, first_row))
 
 
 def _new_header(train: Samples, val: Samples, compression: object) -> Header:

@@ -1,4 +1,4 @@
-"""Reading: which part, through which pipeline, and what is found when something else has written."""
+"""Reading: which part, through which pipeline, and what is found where others have written."""
 
 import json
 import os
@@ -248,19 +248,19 @@ def test_the_users_zarr_configuration_does_not_reach_a_store(tmp_path):
 
 
 def test_several_threads_read_at_the_same_time(store):
-    wrong = []
+    right = []
 
     def read(samples):
-        for _ in range(20):
-            if not np.array_equal(store.read("train", samples), EXPECTED[:, samples]):
-                wrong.append(samples)
+        right.extend(
+            np.array_equal(store.read("train", samples), EXPECTED[:, samples]) for _ in range(20)
+        )
 
     threads = [threading.Thread(target=read, args=(slice(i, i + 5),)) for i in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not wrong
+    assert right == [True] * 120
 
 
 def test_a_lost_chunk_of_losses_is_missing_and_never_zero(path, any_store):
@@ -404,9 +404,9 @@ def test_what_is_not_a_store(tmp_path):
         open_store(tmp_path)  # an empty directory
     file = tmp_path / "file"
     file.write_text("text")
-    with pytest.raises(StoreFormatError, match="not an ltc store, it has no zarr.json"):
+    with pytest.raises(StoreFormatError, match=r"not an ltc store, it has no zarr\.json"):
         open_store(file)
-    with pytest.raises(StoreFormatError, match="not an ltc store, it has no zarr.json"):
+    with pytest.raises(StoreFormatError, match=r"not an ltc store, it has no zarr\.json"):
         open_store(tmp_path)
     zarr.create_group(tmp_path / "group")
     with pytest.raises(StoreFormatError, match="a Zarr group, but no ltc store"):
@@ -422,7 +422,7 @@ def test_what_is_not_a_store(tmp_path):
 
 
 def test_what_is_not_a_path(tmp_path):
-    with pytest.raises(ArgumentTypeError, match="path must be a str or os.PathLike"):
+    with pytest.raises(ArgumentTypeError, match=r"path must be a str or os\.PathLike"):
         open_store(3)
     with pytest.raises(ArgumentTypeError, match=r"os.PathLike\[str\], got bytes"):
         open_store(os.fsencode(tmp_path))

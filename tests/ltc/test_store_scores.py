@@ -1,0 +1,197 @@
+"""Scores in a store: replaced as a whole, never seen in part."""
+
+import numpy as np
+import pytest
+import stores
+import zarr
+
+import ltc.writer
+from ltc.directory import lock_directory
+from ltc.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    StoreCorruptError,
+    StoreFormatError,
+    StoreLockedError,
+    StoreNotFoundError,
+)
+from ltc.files import LocalFiles
+from ltc.store import open_store
+from ltc.store_scores import write_scores
+from ltc.writer import StoreWriter
+
+VALUES = np.random.default_rng(0).uniform(-1, 1, stores.NUM_TRAIN).astype(np.float32)
+VALUES[3] = np.nan
+ATTRIBUTES = {"signal": "loss", "committed": 3, "checkpoints": [0.0, 1.0, 2.0], "groups": None}
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(ltc.writer, "CHUNK_SAMPLES", 4)  # three chunks
+    return stores.write(tmp_path / "run.zarr")
+
+
+def test_what_is_saved_is_read(path):
+    assert open_store(path).score_names() == []
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    write_scores(str(path), "a.b-c_2", -VALUES, {})
+    store = open_store(path)
+    assert store.score_names() == ["a.b-c_2", "cld"]
+    values, attributes = store.read_scores("cld")
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, VALUES)
+    assert attributes == ATTRIBUTES
+    assert store.read_scores("a.b-c_2")[1] == {}
+    assert store.verify().ok
+
+
+def test_plain_zarr_reads_them_with_their_parameters(path):
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    array = zarr.open_array(path / "scores" / "cld", mode="r")
+    np.testing.assert_array_equal(array[:], VALUES)
+    assert array.attrs["committed"] == 3
+    assert array.metadata.dimension_names == ("sample",)
+
+
+def test_scores_are_replaced(path):
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    write_scores(path, "cld", VALUES[::-1], {"signal": "difference"})
+    values, attributes = open_store(path).read_scores("cld")
+    np.testing.assert_array_equal(values, VALUES[::-1])
+    assert attributes == {"signal": "difference"}
+
+
+def test_a_recording_may_go_on_meanwhile(path):
+    with StoreWriter.resume(path, **stores.arguments()) as writer:
+        write_scores(path, "cld", VALUES, ATTRIBUTES)
+        writer.append(3, *stores.records(3))
+    stores.assert_holds(path, range(4))
+    np.testing.assert_array_equal(open_store(path).read_scores("cld")[0], VALUES)
+
+
+def test_they_stay_when_a_recording_is_resumed_or_rewound(path):
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    with StoreWriter.resume(path, **stores.arguments()) as writer:
+        writer.rewind(1)
+    assert open_store(path).score_names() == ["cld"]
+
+
+@pytest.mark.parametrize("start", [None, -VALUES])
+def test_a_crash_at_any_moment_shows_no_part_of_them(path, monkeypatch, start):
+    """Whichever step is the last one, there are the old scores, the new ones, or none."""
+    steps = {name: getattr(LocalFiles, name) for name in ("replace", "remove")}
+    left = [10**6]
+
+    def step(name):
+        def act(*arguments):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            steps[name](*arguments)
+
+        return act
+
+    for name in steps:
+        monkeypatch.setattr(LocalFiles, name, step(name))
+    seen = set()
+    for last in range(100):
+        left[0] = 10**6
+        if start is not None:
+            write_scores(path, "cld", start, {"mine": "old"})
+        left[0] = last
+        try:
+            write_scores(path, "cld", VALUES, ATTRIBUTES)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        store = open_store(path)
+        if store.score_names():
+            values, attributes = store.read_scores("cld")
+            assert start is not None
+            np.testing.assert_array_equal(values, start)
+            assert attributes == {"mine": "old"}
+        seen.add(len(store.score_names()))
+    assert seen == ({0} if start is None else {0, 1})
+    np.testing.assert_array_equal(open_store(path).read_scores("cld")[0], VALUES)
+
+
+def test_values_of_another_save_are_noticed(path):
+    """A reader has opened the metadata of the old scores, and gets the chunks of the new ones."""
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    old = (path / "scores" / "cld" / "zarr.json").read_bytes()
+    write_scores(path, "cld", VALUES[::-1], {})
+    (path / "scores" / "cld" / "zarr.json").write_bytes(old)
+    with pytest.raises(StoreCorruptError, match="scores/cld: the values are not those that were"):
+        open_store(path).read_scores("cld")
+
+
+def test_a_lost_or_changed_chunk_is_named(path):
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+    chunk = path / "scores" / "cld" / "c" / "1"
+    chunk.write_bytes(bytes(20))
+    store = open_store(path)
+    with pytest.raises(StoreCorruptError, match="scores/cld/c/1: the chunk was changed"):
+        store.read_scores("cld")
+    assert store.verify().changed == ("scores/cld/c/1",)
+    chunk.unlink()
+    with pytest.raises(StoreCorruptError, match="scores/cld/c/1: the chunk is lost"):
+        store.read_scores("cld")
+    assert store.verify().lost == ("scores/cld/c/1",)
+
+
+def test_one_process_saves_at_a_time(path):
+    lock, _ = lock_directory(path, "scores", fsync=False)
+    with pytest.raises(StoreLockedError, match="is open for writing already"):
+        write_scores(path, "cld", VALUES, ATTRIBUTES)
+    lock.release()
+    write_scores(path, "cld", VALUES, ATTRIBUTES)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"name": "a/b"}, ArgumentValueError, "name must consist of letters, .* got 'a/b'"),
+        ({"name": "..", "values": VALUES}, ArgumentValueError, r"got '\.\.'"),
+        ({"name": ""}, ArgumentValueError, "got ''"),
+        ({"name": "zarr.json"}, ArgumentValueError, r"got 'zarr\.json'"),
+        ({"name": 3}, ArgumentTypeError, "name must be a str, got int"),
+        ({"values": VALUES[1:]}, ArgumentValueError, r"values must .* \(11,\), got \(10,\)"),
+        ({"values": VALUES.astype(float)}, ArgumentTypeError, "a float32 array, got float64"),
+        ({"values": VALUES.tolist()}, ArgumentTypeError, "a float32 array, got list"),
+        (
+            {"attributes": {"a": np.arange(2)}},
+            ArgumentTypeError,
+            "attributes must be what JSON can",
+        ),
+        (
+            {"attributes": {"a": np.inf}},
+            ArgumentValueError,
+            "attributes must be what JSON can hold",
+        ),
+        ({"attributes": {"ltc": 1}}, ArgumentValueError, "attributes must not contain 'ltc'"),
+    ],
+)
+def test_bad_arguments(path, change, error, message):
+    with pytest.raises(error, match=message):
+        write_scores(path, **{"name": "cld", "values": VALUES, "attributes": {}, **change})
+    assert open_store(path).score_names() == []
+
+
+def test_a_store_must_be_there(tmp_path, path):
+    with pytest.raises(StoreNotFoundError, match="there is no such store"):
+        write_scores(tmp_path / "absent", "cld", VALUES, {})
+    assert not (tmp_path / "absent").exists()
+    with pytest.raises(
+        ArgumentValueError, match=r"name must be among the saved scores \[\], got 'a'"
+    ):
+        open_store(path).read_scores("a")
+
+
+def test_what_others_put_there(path):
+    zarr.create_array(path / "scores" / "foreign", shape=(11,), dtype="float32")
+    (path / "scores" / "notes.txt").write_text("text")
+    store = open_store(path)
+    assert store.score_names() == ["foreign"]
+    with pytest.raises(StoreFormatError, match="scores/foreign: not scores of ltc"):
+        store.read_scores("foreign")
