@@ -1,0 +1,54 @@
+"""What is measured on the runs, beside the accuracy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltc.demo.experiment import Part, Row, Run
+from ltc_kernels import group_correlation
+
+__all__ = ["flipped_auc", "flipped_share", "recorder_share", "storage_correlation"]
+
+
+def flipped_auc(run: Run) -> float:
+    """Return the area under the ROC curve for finding flipped labels by low scores.
+
+    The chance that a sample with a flipped label scores lower than one without; samples without a
+    defined score are left out.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    defined = ~run.scores.undefined
+    return float(roc_auc_score(run.data.train.flipped[defined], -run.scores.values[defined]))
+
+
+def flipped_share(part: Part, row: Row, size: float) -> NDArray[np.float64]:
+    """Return the share of flipped labels in the coresets of one row and size, float64 [seeds]."""
+    return np.array([run.data.train.flipped[run.coresets[row, size]].mean() for run in part.runs])
+
+
+def storage_correlation(run: Run) -> float:
+    """Return the rank correlation of the scores with those of the losses before they were stored.
+
+    Spearman's, between scores of the float16 values in the store and of the float32 losses that
+    they were rounded from.
+    """
+    from scipy.stats import spearmanr
+
+    labels = run.data.val.labels
+    means = [
+        run.recording.val_losses[:, labels == group].mean(1, dtype=np.float64)
+        for group in range(labels.max() + 1)
+    ]
+    exact = group_correlation(
+        run.recording.train_losses, np.stack(means), run.data.train.labels, signal="difference"
+    )
+    defined = ~(run.scores.undefined | np.isnan(exact))
+    return float(spearmanr(exact[defined], run.scores.values[defined]).statistic)
+
+
+def recorder_share(runs: Sequence[Run], timer: str) -> float:
+    """Return the share of the training time that one of the recorder's timers counted, all runs."""
+    seconds = [run.recording.seconds for run in runs]
+    return sum(each[timer] for each in seconds) / sum(each["training"] for each in seconds)
