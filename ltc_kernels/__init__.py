@@ -13,6 +13,7 @@ from ltc_kernels.errors import (
     BackendUnavailableError,
     LtcError,
 )
+from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
 
 __all__ = [
     "ArgumentIndexError",
@@ -20,11 +21,15 @@ __all__ = [
     "ArgumentValueError",
     "BackendUnavailableError",
     "LtcError",
+    "PairSearch",
     "PreparedPairs",
     "PreparedReferences",
     "count_missing",
     "group_correlation",
+    "pair_correlation",
     "pair_sums",
+    "pair_topk",
     "prepare_pairs",
     "prepare_references",
+    "query_slices",
 ]

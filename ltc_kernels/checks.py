@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ltc_kernels.algebra import SIGNALS, Signal
 from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
 
+MOST_NEIGHBOURS = 1024
 LOSS_DTYPES = (np.dtype(np.float16), np.dtype(np.float32))
 
 
@@ -63,3 +64,43 @@ def check_groups(name: str, groups: object, length: int, num_groups: int) -> NDA
                     f"{name} must lie in 0..{num_groups - 1}, got {bad} at sample {place}"
                 )
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def check_pair(train: object, val: object) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return trajectories ``[T, N]`` and ``[T, M]`` of the same checkpoints."""
+    samples, queries = check_losses("train", train), check_losses("val", val)
+    if len(samples) != len(queries):
+        raise ArgumentValueError(
+            f"train must have as many checkpoints as val, {len(queries)}, got {len(samples)}"
+        )
+    return samples, queries
+
+
+def check_k(k: object) -> int:
+    """Return ``k`` if so many neighbours can be asked for."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise ArgumentTypeError(f"k must be an integer, got {k!r}")
+    if not 1 <= k <= MOST_NEIGHBOURS:
+        raise ArgumentValueError(f"k must lie in 1..{MOST_NEIGHBOURS}, got {k}")
+    return int(k)
+
+
+def check_samples(samples: object, length: int, last: int) -> NDArray[np.int64]:
+    """Return the indices of ``length`` samples, ascending and beyond ``last``."""
+    array = np.asarray(samples)
+    if array.shape != (length,):
+        raise ArgumentValueError(
+            f"samples must have shape ({length},), one index per training sample, "
+            f"got {array.shape}"
+        )
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"samples must be integers, got {array.dtype}")
+    indices = np.ascontiguousarray(array, dtype=np.int64)
+    steps = np.diff(indices, prepend=last)
+    if (steps <= 0).any():
+        place = int(np.argmax(steps <= 0))
+        raise ArgumentValueError(
+            f"samples must ascend, also from one call to the next, got {indices[place]} after "
+            f"{indices[place] - steps[place]}"
+        )
+    return indices

@@ -76,9 +76,74 @@ def pair_sums(
     return sums, counts
 
 
+def pair_correlation(train: NDArray[Any], val: NDArray[Any], *, signal: str) -> NDArray[np.float32]:
+    """Pearson correlation of every training sample with every validation sample.
+
+    Parameters
+    ----------
+    train, val : ndarray of float16 or float32, shapes (T, N) and (T, M)
+        Trajectories; not finite means missing.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+
+    Returns
+    -------
+    ndarray of float32, shape (M, N)
+        NaN where fewer than three values are common, or either side doesn't vary.
+
+    Examples
+    --------
+    >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float32)
+    >>> pair_correlation(losses, losses[:, :1], signal="loss")
+    array([[ 1., -1.]], dtype=float32)
+    """
+    return _pair_correlation64(train, val, signal=signal).astype(np.float32)
+
+
+def pair_topk(
+    train: NDArray[Any], val: NDArray[Any], k: int, *, signal: str, largest: bool = True
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The k training samples whose correlation with each validation sample is best.
+
+    Parameters
+    ----------
+    train, val : ndarray of float16 or float32, shapes (T, N) and (T, M)
+        Trajectories; not finite means missing.
+    k : int
+        How many.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+    largest : bool
+        Whether the best is the largest; else the smallest.
+
+    Returns
+    -------
+    values : ndarray of float32, shape (M, k)
+        Best first; of equals, the lower index first. NaN where there are fewer than k.
+    indices : ndarray of int64, shape (M, k)
+        The samples; -1 where there are fewer than k.
+    """
+    correlations = _pair_correlation64(train, val, signal=signal)
+    values = np.full((val.shape[1], k), np.nan, dtype=np.float32)
+    indices = np.full((val.shape[1], k), -1, dtype=np.int64)
+    for m, row in enumerate(correlations):
+        defined = np.flatnonzero(~np.isnan(row))
+        keys = -row[defined] if largest else row[defined]
+        best = defined[np.argsort(keys, kind="stable")][:k]
+        values[m, : len(best)], indices[m, : len(best)] = row[best], best
+    return values, indices
+
+
 def count_missing(losses: NDArray[Any]) -> int:
     """Count the values that aren't finite; shape (T, N)."""
     return int(sum(not np.isfinite(value) for value in np.asarray(losses, dtype=np.float64).flat))
+
+
+def _pair_correlation64(
+    train: NDArray[Any], val: NDArray[Any], *, signal: str
+) -> NDArray[np.float64]:
+    rows = [[pearson(x, y, signal=signal) for x in train.T] for y in val.T]
+    return np.array(rows, dtype=np.float64).reshape(val.shape[1], train.shape[1])
 
 
 def pearson(x: NDArray[Any], y: NDArray[Any], *, signal: str) -> float:

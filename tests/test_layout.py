@@ -36,13 +36,17 @@ KERNEL_NAMES = [
     "ArgumentValueError",
     "BackendUnavailableError",
     "LtcError",
+    "PairSearch",
     "PreparedPairs",
     "PreparedReferences",
     "count_missing",
     "group_correlation",
+    "pair_correlation",
     "pair_sums",
+    "pair_topk",
     "prepare_pairs",
     "prepare_references",
+    "query_slices",
 ]
 
 

@@ -179,18 +179,18 @@ def any_above(typing_context: Any, sums: Any, limits: Any, first: Any) -> Any:
 
 
 @intrinsic
-def any_outside(typing_context: Any, sums: Any, lows: Any, highs: Any, first: Any) -> Any:
-    """Whether some value of ``sums[q]`` lies above or below the limits at ``first + q``."""
-    signature = types.boolean(sums, lows, highs, types.intp)
+def any_outside(typing_context: Any, sums: Any, limits: Any, opposite: Any, first: Any) -> Any:
+    """Whether some value of ``sums[q]``, or its negative, lies above its own limit."""
+    signature = types.boolean(sums, limits, opposite, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, lows, highs, first = arguments
+        sums, limits, opposite, first = arguments
         found = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [0] * LANES)
         for place, values in enumerate(cgutils.unpack_tuple(builder, sums, QUERIES)):
-            low = _element(context, builder, signature.args[1], lows, first, place)
-            high = _element(context, builder, signature.args[2], highs, first, place)
-            found = builder.or_(found, builder.fcmp_ordered("<", values, low))
+            high = _element(context, builder, signature.args[1], limits, first, place)
+            low = _element(context, builder, signature.args[2], opposite, first, place)
             found = builder.or_(found, builder.fcmp_ordered(">", values, high))
+            found = builder.or_(found, builder.fcmp_ordered("<", values, builder.fneg(low)))
         return builder.icmp_unsigned("!=", builder.bitcast(found, _MASK), _MASK(0))
 
     return signature, generate
@@ -233,6 +233,28 @@ def store_products(typing_context: Any, sums: Any, out: Any, row: Any, column: A
             offset = builder.mul(builder.add(row, row.type(place)), stride)
             there = builder.gep(data, [builder.add(offset, start)])
             written = builder.store(values, builder.bitcast(there, _VECTOR.as_pointer()))
+            written.align = _SCALAR_BYTES
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def keep_largest(typing_context: Any, sums: Any, negate: Any, out: Any, part: Any) -> Any:
+    """``out[part, q] = max(out[part, q], sums[q])``, or of the negatives; NaN changes nothing."""
+    signature = types.void(sums, types.boolean, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, negate, out, part = arguments
+        data = _part(context, builder, signature.args[2], out, part)
+        data = builder.bitcast(data, _VECTOR.as_pointer())
+        for place, values in enumerate(cgutils.unpack_tuple(builder, sums, QUERIES)):
+            there = builder.gep(data, [_I32(place)])
+            kept = builder.load(there)
+            kept.align = _SCALAR_BYTES
+            offered = builder.select(negate, builder.fneg(values), values)
+            larger = builder.fcmp_ordered(">", offered, kept)
+            written = builder.store(builder.select(larger, offered, kept), there)
             written.align = _SCALAR_BYTES
         return context.get_dummy_value()
 
