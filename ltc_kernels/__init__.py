@@ -13,6 +13,8 @@ from ltc_kernels.errors import (
     BackendUnavailableError,
     LtcError,
 )
+from ltc_kernels.moments import ReferenceMoments, ReferenceStep
+from ltc_kernels.online import OnlineState, online_scores, online_state, online_update
 from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
 
 __all__ = [
@@ -21,11 +23,17 @@ __all__ = [
     "ArgumentValueError",
     "BackendUnavailableError",
     "LtcError",
+    "OnlineState",
     "PairSearch",
     "PreparedPairs",
     "PreparedReferences",
+    "ReferenceMoments",
+    "ReferenceStep",
     "count_missing",
     "group_correlation",
+    "online_scores",
+    "online_state",
+    "online_update",
     "pair_correlation",
     "pair_sums",
     "pair_topk",

@@ -76,6 +76,74 @@ def pair_sums(
     return sums, counts
 
 
+class OnlineMoments:
+    """Running moments of every sample over the values that it and its reference both have.
+
+    Parameters
+    ----------
+    num_samples : int
+        N.
+    signal : {"loss", "difference"}
+        Correlate the losses or their consecutive differences.
+
+    Examples
+    --------
+    >>> state, group = OnlineMoments(2, "loss"), np.array([0, 0])
+    >>> for x, y in [([3, 1], [4]), ([2, 2], [3]), ([1, 3], [2])]:
+    ...     online_update(state, np.array(x, np.float16), np.array(y), group, signal="loss")
+    >>> online_scores(state)
+    array([ 1., -1.], dtype=float32)
+    """
+
+    def __init__(self, num_samples: int, signal: str) -> None:
+        self.signal = signal
+        self.count = np.zeros(num_samples)
+        self.last_x, self.last_y = np.full(num_samples, np.nan), np.full(num_samples, np.nan)
+        self.scale_x, self.scale_y = np.zeros(num_samples), np.zeros(num_samples)
+        self.mean_x, self.mean_y = np.zeros(num_samples), np.zeros(num_samples)
+        self.square_x, self.square_y = np.zeros(num_samples), np.zeros(num_samples)
+        self.product = np.zeros(num_samples)
+
+
+def online_update(
+    state: OnlineMoments,
+    train_losses: NDArray[Any],
+    references: NDArray[Any],
+    groups: NDArray[Any],
+    *,
+    signal: str,
+) -> None:
+    """Add one checkpoint; losses [N], one reference value per group [C] (Welford 1962)."""
+    x = np.asarray(train_losses, dtype=np.float64)
+    y = np.asarray(references, dtype=np.float64)[groups]
+    state.scale_x = np.maximum(state.scale_x, np.where(np.isfinite(x), np.abs(x), 0.0))
+    state.scale_y = np.maximum(state.scale_y, np.where(np.isfinite(y), np.abs(y), 0.0))
+    a, b = x, y
+    if signal == "difference":
+        with np.errstate(invalid="ignore"):  # inf - inf
+            a, b = x - state.last_x, y - state.last_y
+    state.last_x, state.last_y = x, y
+    i = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
+    state.count[i] += 1
+    before_a, before_b = a[i] - state.mean_x[i], b[i] - state.mean_y[i]
+    state.mean_x[i] += before_a / state.count[i]
+    state.mean_y[i] += before_b / state.count[i]
+    state.square_x[i] += before_a * (a[i] - state.mean_x[i])
+    state.square_y[i] += before_b * (b[i] - state.mean_y[i])
+    state.product[i] += before_a * (b[i] - state.mean_y[i])
+
+
+def online_scores(state: OnlineMoments) -> NDArray[np.float32]:
+    """Correlations over the checkpoints so far; NaN as in `group_correlation`."""
+    limit = 4 * 2.0**-52 * np.sqrt(state.count)
+    varies = np.sqrt(state.square_x) > limit * state.scale_x
+    varies &= np.sqrt(state.square_y) > limit * state.scale_y
+    i = np.flatnonzero((state.count >= 3) & varies)
+    scores = np.full(len(state.count), np.nan, dtype=np.float32)
+    scores[i] = state.product[i] / np.sqrt(state.square_x[i]) / np.sqrt(state.square_y[i])
+    return scores
+
+
 def pair_correlation(train: NDArray[Any], val: NDArray[Any], *, signal: str) -> NDArray[np.float32]:
     """Pearson correlation of every training sample with every validation sample.
 

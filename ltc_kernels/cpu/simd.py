@@ -37,6 +37,7 @@ _I32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
 _SCALAR = ir.FloatType()
 _VECTOR = ir.VectorType(_SCALAR, LANES)
+_WORDS = ir.VectorType(_I32, LANES)
 
 
 class Lanes(types.Type):  # type: ignore[misc]
@@ -84,8 +85,7 @@ def _constant(value: float, length: int = LANES, element: Any = _SCALAR) -> Any:
 
 def _widen_bits(builder: Any, halves: Any) -> Any:
     """Float16 bit patterns to float32 by integer operations, for x86 older than F16C."""
-    words = ir.VectorType(_I32, LANES)
-    bits = builder.zext(halves, words)
+    bits = builder.zext(halves, _WORDS)
     magnitude = builder.shl(
         builder.and_(bits, _constant(0x7FFF, element=_I32)), _constant(13, element=_I32)
     )
@@ -93,7 +93,7 @@ def _widen_bits(builder: Any, halves: Any) -> Any:
     scaled = builder.fmul(builder.bitcast(magnitude, _VECTOR), _constant(2.0**112))
     special = builder.icmp_unsigned(">=", magnitude, _constant(0x7C00 << 13, element=_I32))
     infinite = builder.or_(magnitude, _constant(0x7F800000, element=_I32))
-    unsigned = builder.select(special, infinite, builder.bitcast(scaled, words))
+    unsigned = builder.select(special, infinite, builder.bitcast(scaled, _WORDS))
     sign = builder.shl(
         builder.and_(bits, _constant(0x8000, element=_I32)), _constant(16, element=_I32)
     )
@@ -191,6 +191,49 @@ def keep_between(typing_context: Any, values: Any, key: Any, low: Any, high: Any
         return builder.select(inside, values, _constant(float("nan")))
 
     return lanes(lanes, lanes, lanes, lanes), generate
+
+
+@intrinsic
+def where_finite(typing_context: Any, key: Any, values: Any, others: Any) -> Any:
+    """``values`` where the key is finite, ``others`` where it is not."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        key, values, others = arguments
+        rest = builder.fsub(key, key)  # zero, or NaN
+        return builder.select(builder.fcmp_ordered("ord", rest, rest), values, others)
+
+    return lanes(lanes, lanes, lanes), generate
+
+
+@intrinsic
+def load_upper(typing_context: Any, array: Any, row: Any, column: Any) -> Any:
+    """``array[row, column:column + LANES]``; uint16 elements are the upper half of float32."""
+    signature = lanes(array, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _address(context, builder, signature.args[0], *arguments)
+        upper = builder.zext(_vector_at(builder, pointer, ir.IntType(16), LANES), _WORDS)
+        return builder.bitcast(builder.shl(upper, _constant(16, element=_I32)), _VECTOR)
+
+    return signature, generate
+
+
+@intrinsic
+def store_upper(typing_context: Any, values: Any, array: Any, row: Any, column: Any) -> Any:
+    """``array[row, column:column + LANES] = values``, rounded to the upper half of float32."""
+    signature = types.void(lanes, array, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], _WORDS)
+        rounded = builder.add(bits, _constant(0x8000, element=_I32))
+        halves = ir.VectorType(ir.IntType(16), LANES)
+        upper = builder.trunc(builder.lshr(rounded, _constant(16, element=_I32)), halves)
+        pointer = _address(context, builder, signature.args[1], *arguments[1:])
+        written = builder.store(upper, builder.bitcast(pointer, halves.as_pointer()))
+        written.align = 2
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @intrinsic
