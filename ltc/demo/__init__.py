@@ -125,12 +125,12 @@ def run(
 
 
 def _carry_out(plan: Plan) -> Report:
-    from ltc.demo.experiment import run_part
+    from ltc.demo.experiment import compare
     from ltc.demo.plots import save_plots
     from ltc.demo.report import accuracy_csv, compose
 
     start = perf_counter()
-    parts = [run_part(plan, flip) for flip in (0.0, FLIPPED)]
+    parts = compare(plan, (0.0, FLIPPED))
     files = save_plots(plan, parts)
     text = compose(plan, parts, perf_counter() - start)
     for name, content in (

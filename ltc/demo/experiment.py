@@ -7,8 +7,9 @@ last iteration.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
@@ -24,7 +25,7 @@ from ltc.demo.data import Data, Source, load
 from ltc.demo.train import Recipe, Recording, one_thread, record, train_and_test
 from ltc.errors import ArgumentValueError
 
-__all__ = ["Part", "Plan", "Row", "Run", "run_part"]
+__all__ = ["Part", "Plan", "Row", "Run", "compare"]
 
 
 Strategy = Literal["random", "top", "stratified"]
@@ -111,6 +112,12 @@ class Run:
 
     Attributes
     ----------
+    labels, flipped, ids : int64, bool and int64 array [N]
+        Of the training split, as in :class:`ltc.demo.data.Split`. The pictures are not kept.
+    val_labels : int64 array [M]
+        Labels of the validation split.
+    num_test : int
+        Samples in the test split.
     recording : Recording
         Losses in float32, test accuracy and times.
     scores : ltc.Scores
@@ -119,7 +126,11 @@ class Run:
         Row and size -> int64 array [k], positions in the training split.
     """
 
-    data: Data
+    labels: NDArray[np.int64]
+    flipped: NDArray[np.bool_]
+    ids: NDArray[np.int64]
+    val_labels: NDArray[np.int64]
+    num_test: int
     recording: Recording
     scores: ltc.Scores
     coresets: dict[tuple[Row, float], NDArray[np.int64]]
@@ -156,47 +167,44 @@ class _Job:
     dataset: str
     directory: Path | None
     recipe: Recipe
-    seed: int
     flip: float
+    seed: int
     samples: bytes  # int64 positions, so that jobs can be compared
 
 
-def run_part(plan: Plan, flip: float) -> Part:
-    """Record, score and select for every seed, then train on every coreset.
+def compare(plan: Plan, flips: Sequence[float]) -> list[Part]:
+    """Record, score and select for every share of flipped labels and seed; train on every coreset.
 
     Stores of an earlier call with the same `plan.out` are replaced.
     """
-    seeds = range(plan.seeds)
-    label = f"{flip:.0%} flipped" if flip else "clean"
+    cases = [(flip, seed) for flip in flips for seed in range(plan.seeds)]
     with one_thread():
-        runs = [
-            _run(plan, flip, seed)
-            for seed in tqdm(seeds, f"{label}: record and score", disable=not plan.progress)
-        ]
+        recorded = tqdm(cases, "Recording", disable=not plan.progress)
+        runs = {(flip, seed): _run(plan, flip, seed) for flip, seed in recorded}
     jobs = {
-        (cell, seed): _Job(
-            plan.dataset, plan.directory, plan.recipe, seed, flip, run.coresets[cell].tobytes()
+        (case, cell): _Job(plan.dataset, plan.directory, plan.recipe, *case, samples.tobytes())
+        for case, run in runs.items()
+        for cell, samples in run.coresets.items()
+    }
+    accuracies = _train_all(jobs.values(), plan)
+    return [
+        Part(
+            flip,
+            [runs[flip, seed] for seed in range(plan.seeds)],
+            {
+                (row, size): np.array(
+                    [accuracies[jobs[(flip, seed), (row, size)]] for seed in range(plan.seeds)]
+                )
+                for row in plan.rows
+                for size in plan.sizes
+            },
         )
-        for seed, run in enumerate(runs)
-        for cell in run.coresets
-    }
-    # Where a cutoff changes nothing, two cells share a coreset, and it is trained once.
-    unique = list(dict.fromkeys(jobs.values()))
-    results = tqdm(
-        _train_all(unique, plan.workers),
-        f"{label}: train on coresets",
-        total=len(unique),
-        disable=not plan.progress,
-    )
-    found = dict(zip(unique, results, strict=True))
-    accuracy = {
-        cell: np.array([found[jobs[cell, seed]] for seed in seeds]) for cell in runs[0].coresets
-    }
-    return Part(flip, runs, accuracy)
+        for flip in flips
+    ]
 
 
 def _run(plan: Plan, flip: float, seed: int) -> Run:
-    data = _data(plan.dataset, plan.directory, seed, flip)
+    data = _data(plan.dataset, plan.directory, flip, seed)
     store = plan.out / f"flip-{flip:g}-seed-{seed}.zarr"
     shutil.rmtree(store, ignore_errors=True)
     recording = record(data, plan.recipe, seed, store)
@@ -208,21 +216,36 @@ def _run(plan: Plan, flip: float, seed: int) -> Run:
         for row in plan.rows
         for size in plan.sizes
     }
-    return Run(data, recording, scores, coresets)
+    train = data.train
+    return Run(
+        labels=train.labels,
+        flipped=train.flipped,
+        ids=train.ids,
+        val_labels=data.val.labels,
+        num_test=len(data.test.labels),
+        recording=recording,
+        scores=scores,
+        coresets=coresets,
+    )
 
 
-def _train_all(jobs: Sequence[_Job], workers: int) -> Iterator[float]:
-    """Yield the test accuracy of each job, in order."""
-    if workers == 1:
-        yield from map(_train, jobs)
-        return
-    # A fork would copy the state of PyTorch's and Numba's thread pools without their threads.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_train, jobs)
+def _train_all(jobs: Iterable[_Job], plan: Plan) -> dict[_Job, float]:
+    """Return the test accuracy of each job; equal ones are trained once."""
+    unique = list(dict.fromkeys(jobs))
+    with ExitStack() as stack:
+        results: Iterator[float]
+        if plan.workers == 1:
+            results = map(_train, unique)
+        else:
+            # A fork would copy the state of thread pools without their threads.
+            pool = ProcessPoolExecutor(plan.workers, mp_context=get_context("spawn"))
+            results = stack.enter_context(pool).map(_train, unique)
+        progress = tqdm(results, "Training on coresets", len(unique), disable=not plan.progress)
+        return dict(zip(unique, progress, strict=True))
 
 
 def _train(job: _Job) -> float:
-    data = _data(job.dataset, job.directory, job.seed, job.flip)
+    data = _data(job.dataset, job.directory, job.flip, job.seed)
     samples = np.frombuffer(job.samples, np.int64).copy()  # a tensor needs memory it may write
     with one_thread():
         return train_and_test(data, job.recipe, job.seed, samples)
@@ -234,5 +257,5 @@ def _source(dataset: str, directory: Path | None) -> Source:
 
 
 @lru_cache(maxsize=1)
-def _data(dataset: str, directory: Path | None, seed: int, flip: float) -> Data:
+def _data(dataset: str, directory: Path | None, flip: float, seed: int) -> Data:
     return _source(dataset, directory).split(seed, flip=flip)

@@ -20,12 +20,12 @@ def flipped_auc(run: Run) -> float:
     from sklearn.metrics import roc_auc_score
 
     defined = ~run.scores.undefined
-    return float(roc_auc_score(run.data.train.flipped[defined], -run.scores.values[defined]))
+    return float(roc_auc_score(run.flipped[defined], -run.scores.values[defined]))
 
 
 def flipped_share(part: Part, row: Row, size: float) -> NDArray[np.float64]:
     """Return the share of flipped labels in the coresets of one row and size, float64 [seeds]."""
-    return np.array([run.data.train.flipped[run.coresets[row, size]].mean() for run in part.runs])
+    return np.array([run.flipped[run.coresets[row, size]].mean() for run in part.runs])
 
 
 def storage_correlation(run: Run) -> float:
@@ -36,13 +36,13 @@ def storage_correlation(run: Run) -> float:
     """
     from scipy.stats import spearmanr
 
-    labels = run.data.val.labels
+    labels = run.val_labels
     means = [
         run.recording.val_losses[:, labels == group].mean(1, dtype=np.float64)
         for group in range(labels.max() + 1)
     ]
     exact = group_correlation(
-        run.recording.train_losses, np.stack(means), run.data.train.labels, signal="difference"
+        run.recording.train_losses, np.stack(means), run.labels, signal="difference"
     )
     defined = ~(run.scores.undefined | np.isnan(exact))
     return float(spearmanr(exact[defined], run.scores.values[defined]).statistic)

@@ -80,12 +80,12 @@ def _score_histograms(plan: Plan, part: Part) -> Figure:
     """Histograms of the scores, a panel per class, flipped labels on top of the others."""
     run, classes = part.runs[0], plan.source.classes
     figure, axes = _figure(7.2, 3.6, columns=5, rows=-(-len(classes) // 5))
-    train, values = run.data.train, run.scores.values
+    values = run.scores.values
     bins = np.linspace(-1, 1, 41).tolist()
     for group, (panel, name) in enumerate(zip(axes, classes, strict=False)):
-        inside = (train.labels == group) & ~run.scores.undefined
+        inside = (run.labels == group) & ~run.scores.undefined
         panel.hist(
-            [values[inside & ~train.flipped], values[inside & train.flipped]],
+            [values[inside & ~run.flipped], values[inside & run.flipped]],
             bins,
             stacked=True,
             color=[BLUE, ORANGE],
@@ -120,8 +120,8 @@ def _trajectories(plan: Plan, run: Run) -> Figure:
         "Conflicting": int(np.nanargmin(run.scores.values)),
     }
     for column, (name, sample) in enumerate(chosen.items()):
-        group = run.data.train.labels[sample]
-        of_group = run.data.val.labels == group
+        group = run.labels[sample]
+        of_group = run.val_labels == group
         sample_losses = run.recording.train_losses[:, sample].astype(np.float64)
         mean_losses = run.recording.val_losses[:, of_group].mean(1, dtype=np.float64)
         losses, differences = axes[column], axes[column + 2]
@@ -136,14 +136,13 @@ def _trajectories(plan: Plan, run: Run) -> Figure:
         losses.set_yscale("log")
         score = f"{run.scores.values[sample]:.2f}".replace("-", "\N{MINUS SIGN}")
         losses.set_title(
-            f"{name}: score {score}\n"
-            f"class {plan.source.classes[group]}, id {run.data.train.ids[sample]}",
+            f"{name}: score {score}\nclass {plan.source.classes[group]}, id {run.ids[sample]}",
             loc="left",
             y=1.06,
             size=9,
         )
         differences.set_xlabel("Checkpoint (epoch)", size=9)
-        _thumbnail(losses, run.data.train.images[sample, 0])
+        _thumbnail(losses, plan.source.images[run.ids[sample]])
     axes[0].set_ylabel("Loss (nats)", size=9)
     axes[2].set_ylabel("Loss difference\n(standard deviations)", size=9)
     _legend_below(figure, axes[0].get_legend_handles_labels()[0], columns=2)
@@ -158,7 +157,7 @@ def _data_map(parts: Sequence[Part]) -> Figure:
         likelihood = np.exp(-run.recording.train_losses.astype(np.float64))
         spread, mean = likelihood.std(0), likelihood.mean(0)
         for flipped, marker in ((False, "o"), (True, "X")):
-            inside = (run.data.train.flipped == flipped) & ~run.scores.undefined
+            inside = (run.flipped == flipped) & ~run.scores.undefined
             points = panel.scatter(
                 spread[inside],
                 mean[inside],
@@ -205,10 +204,10 @@ def _figure(
     return figure, panels
 
 
-def _thumbnail(panel: Axes, image: NDArray[np.float32]) -> None:
+def _thumbnail(panel: Axes, image: NDArray[np.uint8]) -> None:
     """Show a picture above the right end of a panel, clear of its lines."""
     inset = panel.inset_axes((0.84, 1.02, 0.16, 0.34))
-    inset.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+    inset.imshow(image, cmap="gray_r", vmin=0)
     inset.set_axis_off()
 
 

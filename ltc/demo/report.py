@@ -77,8 +77,8 @@ def _identical(plan: Plan, parts: Sequence[Part]) -> list[str]:
 
 
 def _setting(plan: Plan, part: Part) -> list[str]:
-    data, recipe = part.runs[0].data, plan.recipe
-    train, val, test = (len(split.labels) for split in (data.train, data.val, data.test))
+    run, recipe = part.runs[0], plan.recipe
+    train, val, test = len(run.labels), len(run.val_labels), run.num_test
     return [
         f"{plan.dataset}: {train:,} training, {val:,} validation and {test:,} test samples, "
         f"split anew for each of {plan.seeds} seeds.",
@@ -93,7 +93,7 @@ def _part(plan: Plan, part: Part) -> list[str]:
     if not part.flip:
         return ["Clean labels", *_table(plan, part, part.accuracy.__getitem__, part.everything)]
     aucs = np.array([flipped_auc(run) for run in part.runs])
-    wrong = np.array([run.data.train.flipped.mean() for run in part.runs])
+    wrong = np.array([run.flipped.mean() for run in part.runs])
     return [
         f"{part.flip:.0%} of the training and validation labels flipped",
         *_table(plan, part, part.accuracy.__getitem__, part.everything),
@@ -123,7 +123,7 @@ def _table(
         )
     widths = [max(len(line[column]) for line in rows) for column in range(len(header))]
     lines = ["  ".join(_aligned(line, widths)) for line in rows]
-    name = f"everything ({len(part.runs[0].data.train.labels):,})"
+    name = f"everything ({len(part.runs[0].labels):,})"
     lines.append(f"{name:<{widths[0]}}  {'':{widths[1]}}  {_mean_and_spread(everything)}")
     lines.insert(1, "-" * len(lines[0]))
     return lines
