@@ -1,7 +1,8 @@
 """What a commit costs at the size of ImageNet-1k: `python -m benchmarks.commit`.
 
-From the losses of one checkpoint as float32 to a store that has them: rounding to float16, counting,
-encoding with checksums, writing every object and replacing the root. The limit is 60 milliseconds.
+From the losses of one checkpoint as float32 to a store that has them: rounding to float16,
+counting, encoding with checksums, writing every object and replacing the root. The limit is 60
+milliseconds.
 """
 
 import argparse

@@ -27,8 +27,9 @@ from ltc.pipeline import check_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ltc.format import Document, Header
-    from ltc.pipeline import EncodedChunk
+    from ltc.encoding import EncodedChunk
+    from ltc.format import Document
+    from ltc.header import Header
 
 __all__ = ["StoreDirectory", "existing_header", "lock_directory"]
 

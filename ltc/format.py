@@ -11,23 +11,22 @@ Everything here is a plain value; nothing touches a file. The layout, with its r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ltc.errors import StoreFormatError
+from ltc.header import Header
+
+if TYPE_CHECKING:
+    from ltc.header import Compression
 
 __all__ = [
     "CHUNK_CHECKPOINTS",
     "CHUNK_SAMPLES",
     "COUNTS",
-    "FORMAT",
     "MODES",
     "ROOT",
     "SPLITS",
-    "Compression",
     "Document",
-    "Header",
-    "IdType",
     "array_documents",
     "group_documents",
     "parse_array",
@@ -37,7 +36,6 @@ __all__ = [
     "serialise",
 ]
 
-FORMAT: Final = 1
 ROOT: Final = "zarr.json"
 """The name of a group's or an array's metadata; without a path before it, the root's."""
 
@@ -51,105 +49,6 @@ MODES: Final = ("none", "training", "evaluation", "array")
 
 Document: TypeAlias = dict[str, Any]
 """The JSON object in a ``zarr.json``."""
-
-IdType = Literal["int64", "string"]
-Compression = Literal["zstd"]
-
-
-@dataclass(frozen=True)
-class Header:
-    """The attribute ``ltc`` of the root group.
-
-    Attributes
-    ----------
-    committed : int
-        Number of checkpoints; rows beyond it don't exist, whatever the arrays hold.
-    num_train, num_val : int
-        Number of samples.
-    num_groups : int or None
-        One more than the largest label of both splits; None without labels.
-    train_ids, val_ids : {"int64", "string"} or None
-        Type of the ids, None where there are none.
-    compression : {"zstd"} or None
-        What the losses are compressed with.
-    chunk_samples : int
-        Number of samples in a chunk, unless there are fewer in all.
-    revision : str
-        Changes whenever a row that was committed may change: when the store is made, and at a
-        rewind.
-    """
-
-    committed: int
-    num_train: int
-    num_val: int
-    num_groups: int | None
-    train_ids: IdType | None
-    val_ids: IdType | None
-    compression: Compression | None
-    chunk_samples: int
-    revision: str
-
-    def __post_init__(self) -> None:
-        """Check every value, which may come from a file that anything has written."""
-        for name in ("committed", "num_train", "num_val", "num_groups", "chunk_samples"):
-            value, least = getattr(self, name), 0 if name == "committed" else 1
-            if value is None and name == "num_groups":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise StoreFormatError(f"ltc.{name} must be an integer from {least}, got {value!r}")
-        for name in ("train_ids", "val_ids"):
-            if getattr(self, name) not in (None, *get_args(IdType)):
-                raise StoreFormatError(
-                    f"ltc.{name} must be null, int64 or string, got {getattr(self, name)!r}"
-                )
-        if self.compression not in (None, *get_args(Compression)):
-            raise StoreFormatError(
-                f"ltc.compression must be null or zstd, got {self.compression!r}"
-            )
-        if not isinstance(self.revision, str):
-            raise StoreFormatError(f"ltc.revision must be a string, got {self.revision!r}")
-
-    def size(self, split: str) -> int:
-        """Return the number of samples of ``"train"`` or ``"val"``."""
-        return self.num_train if split == "train" else self.num_val
-
-    def ids(self, split: str) -> IdType | None:
-        """Return the type of the ids of ``"train"`` or ``"val"``."""
-        return self.train_ids if split == "train" else self.val_ids
-
-    def with_committed(self, committed: int) -> Header:
-        """Return the same header with another number of checkpoints."""
-        return replace(self, committed=committed)
-
-    def to_attribute(self) -> Document:
-        """Return the JSON value of the attribute ``ltc``."""
-        return {"format": FORMAT, "dtype": "float16", **vars(self)}
-
-    @classmethod
-    def from_attribute(cls, value: object) -> Header:
-        """Check the JSON value of the attribute ``ltc``.
-
-        Raises
-        ------
-        StoreFormatError
-            It isn't one, or belongs to a newer format.
-        """
-        if not isinstance(value, dict):
-            raise StoreFormatError(f"ltc must be an object, got {value!r}")
-        version = value.get("format")
-        if not isinstance(version, int) or version < 1:
-            raise StoreFormatError(f"ltc.format must be an integer from 1, got {version!r}")
-        if version > FORMAT:
-            raise StoreFormatError(
-                f"format {version} is newer than this version of ltc reads (up to {FORMAT}); "
-                "install a newer ltc"
-            )
-        if value.get("dtype") != "float16":
-            raise StoreFormatError(f"ltc.dtype must be float16, got {value.get('dtype')!r}")
-        missing = [name for name in cls.__dataclass_fields__ if name not in value]
-        if missing:
-            raise StoreFormatError(f"the attribute ltc lacks {', '.join(missing)}")
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__})
 
 
 def array_documents(header: Header) -> dict[str, Document]:

@@ -59,8 +59,11 @@ def to_stored(losses: NDArray[Any]) -> tuple[NDArray[np.float16], int, int]:
     special = (stored.view(np.uint16) & _MAGNITUDE) >= _LARGEST_BITS
     if not special.any():
         return stored, 0, 0
-    values = losses[special].astype(np.float64)
-    finite = np.isfinite(values)
-    stored[special] = np.where(finite, values.clip(-LARGEST, LARGEST), np.nan)
-    clipped = int(np.count_nonzero(finite & (np.abs(values) > LARGEST)))
-    return stored, clipped, values.size - int(np.count_nonzero(finite))
+    # Of many missing values none is picked out; large ones stay few.
+    nonfinite = ~np.isfinite(losses)
+    np.copyto(stored, np.float16(np.nan), where=nonfinite)
+    large = special & ~nonfinite
+    values = losses[large].astype(np.float64)
+    stored[large] = values.clip(-LARGEST, LARGEST)
+    clipped = int(np.count_nonzero(np.abs(values) > LARGEST))
+    return stored, clipped, int(np.count_nonzero(nonfinite))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.format import IdType
+    from ltc.header import IdType
     from ltc.store import Store
 
 __all__ = ["Samples", "check_same", "check_stored_labels", "check_together", "to_numpy"]

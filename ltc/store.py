@@ -14,7 +14,7 @@ from ltc.commits import RECORD_PATHS, Commit, from_arrays
 from ltc.directory import existing_header
 from ltc.errors import ArgumentValueError, StoreCorruptError, StoreError, StoreNotFoundError
 from ltc.files import local_path
-from ltc.format import ROOT, SPLITS, Header, array_documents, parse_array, parse_root
+from ltc.format import ROOT, SPLITS, array_documents, parse_array, parse_root
 from ltc.picking import check_out, pick_checkpoints, pick_samples, read_picked
 from ltc.pipeline import ArrayReader, list_names, read_bytes
 from ltc.samples import check_stored_labels
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from ltc.header import Header
 
 __all__ = ["Commit", "Store", "Verification", "open_store"]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltc.directory import existing_header, lock_directory
+from ltc.encoding import Encoder, encode
 from ltc.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -23,7 +24,7 @@ from ltc.errors import (
 )
 from ltc.files import local_path
 from ltc.format import ROOT, parse_array, score_document, serialise
-from ltc.pipeline import ArrayReader, Encoder, encode, read_bytes
+from ltc.pipeline import ArrayReader, read_bytes
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zarr.abc.store import Store as ZarrStore
 
-    from ltc.format import Header
+    from ltc.header import Header
 
 __all__ = ["open_scores", "read_scores", "write_scores"]
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ltc.commits import Commit, SplitRecord, to_arrays
 from ltc.directory import StoreDirectory
+from ltc.encoding import Encoder, encode
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.files import local_path
-from ltc.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES, Header
-from ltc.pipeline import Encoder, encode
+from ltc.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES
+from ltc.header import Header
 from ltc.samples import Samples, check_same, check_together
 from ltc.store import open_store
 
