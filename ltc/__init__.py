@@ -11,6 +11,7 @@ from ltc.arrays import write_store
 from ltc.coreset import Coreset
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
+from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
@@ -20,10 +21,13 @@ __all__ = [
     "Coreset",
     "IndexedDataset",
     "LtcError",
+    "Neighbors",
     "Recorder",
     "Scores",
     "Store",
+    "correlation",
     "load_scores",
+    "neighbors",
     "open_store",
     "score",
     "write_store",

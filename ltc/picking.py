@@ -22,8 +22,12 @@ __all__ = ["check_out", "pick_checkpoints", "pick_samples", "read_picked"]
 _WINDOW_BYTES = 16 * 2**20
 
 
-def pick_samples(samples: slice | ArrayLike, size: int) -> slice | NDArray[np.int64]:
+def pick_samples(
+    samples: slice | ArrayLike, size: int, name: str = "samples"
+) -> slice | NDArray[np.int64]:
     """Return samples as a slice with start, stop and step 1, or as positions.
+
+    Errors call them `name`.
 
     Raises
     ------
@@ -39,11 +43,11 @@ def pick_samples(samples: slice | ArrayLike, size: int) -> slice | NDArray[np.in
         if positions.step == 1:
             return slice(positions.start, max(positions.start, positions.stop))
         return np.arange(positions.start, positions.stop, positions.step, dtype=np.int64)
-    picked = _integers("samples", samples)
+    picked = _integers(name, samples)
     outside = (picked < 0) | (picked >= size)
     if outside.any():
         raise ArgumentIndexError(
-            f"samples must lie in 0..{size - 1}, got {picked[outside.argmax()]} at position "
+            f"{name} must lie in 0..{size - 1}, got {picked[outside.argmax()]} at position "
             f"{outside.argmax()}"
         )
     return picked.astype(np.int64)

@@ -75,15 +75,7 @@ def plan_score(
         raise ArgumentValueError(
             f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}"
         )
-    selected = pick_checkpoints(checkpoints, store.committed)
-    unseen = {t for t in selected if _unobserved(store, t)}
-    rows = [t for t in selected if t not in unseen]
-    if signal_length(len(rows), checked) < MINIMUM_VALUES:
-        needed = MINIMUM_VALUES + (checked == "difference")
-        raise ArgumentValueError(
-            f"checkpoints must leave at least {needed} for signal {signal!r}, got {len(rows)} of "
-            f"{store.committed} committed ({len(unseen)} left out: no observation in one split)"
-        )
+    rows, left_out = usable_checkpoints(store, checked, checkpoints)
     labels, val_labels = _partition(store, groups)
     if reference.startswith("class"):
         if labels is None or val_labels is None:
@@ -99,13 +91,35 @@ def plan_score(
         signal=checked,
         reference=reference,
         rows=rows,
-        left_out=sorted(unseen),
+        left_out=left_out,
         labels=labels,
         val_groups=val_labels,
         groups_given=groups is not None,
         num_groups=int(num_groups),
         memory=memory,
     )
+
+
+def usable_checkpoints(
+    store: Store, signal: Signal, checkpoints: slice | Sequence[int] | None
+) -> tuple[list[int], list[int]]:
+    """Positions of the selected checkpoints, and of those left out: unobserved in one split.
+
+    Raises
+    ------
+    ArgumentValueError, ArgumentTypeError, ArgumentIndexError
+        Not a selection of checkpoints, or fewer are left than the signal needs.
+    """
+    selected = pick_checkpoints(checkpoints, store.committed)
+    left_out = [t for t in selected if _unobserved(store, t)]
+    rows = sorted(set(selected) - set(left_out))
+    if signal_length(len(rows), signal) < MINIMUM_VALUES:
+        needed = MINIMUM_VALUES + (signal == "difference")
+        raise ArgumentValueError(
+            f"checkpoints must leave at least {needed} for signal {signal!r}, got {len(rows)} of "
+            f"{store.committed} committed ({len(left_out)} left out: no observation in one split)"
+        )
+    return rows, left_out
 
 
 def _unobserved(store: Store, t: int) -> bool:

@@ -50,7 +50,7 @@ def pair_correlation(train: Any, val: Any, *, signal: str, backend: str = "auto"
     Examples
     --------
     >>> losses = np.array([[3, 1], [2, 2], [1, 3]], dtype=np.float16)
-    >>> pair_correlation(losses, losses[:, :1], signal="loss")
+    >>> pair_correlation(losses, losses[:, :1], signal="loss").round(3)
     array([[ 1., -1.]], dtype=float32)
     """
     implementation = _choose(backend)

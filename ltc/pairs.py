@@ -1,0 +1,308 @@
+"""`neighbors` and `correlation`: single validation samples, explained by training samples."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm.auto import tqdm
+
+from ltc.errors import ArgumentValueError, BackendUnavailableError
+from ltc.picking import pick_samples
+from ltc.score_plan import usable_checkpoints
+from ltc.scoring import DEVICES
+from ltc.store import Store, open_store
+from ltc.tiles import read_tiles, tile_width
+from ltc_kernels import PairSearch, pair_correlation, query_slices
+from ltc_kernels.checks import check_k, check_signal
+
+Within = Literal["all", "class"]
+WITHIN: Final[tuple[str, ...]] = get_args(Within)
+TILE_MEMORY: Final = 100 * 10**6  # bytes of training losses in memory, being read and at work
+BYTES_PER_SAMPLE: Final = 32  # of a tile, beside the losses: its index, and its place by class
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Training samples by their correlation with each query.
+
+    Attributes
+    ----------
+    indices : ndarray of int64, shape (M, k)
+        Samples, best first, equal ones by index; -1 where there are fewer than k.
+    values : ndarray of float32, shape (M, k)
+        Correlations, -1..1 up to rounding; NaN where there are fewer than k.
+    """
+
+    indices: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """What `neighbors` found.
+
+    Attributes
+    ----------
+    queries : ndarray of int64, shape (M,)
+        The validation samples, as asked for.
+    aligned : Ranking
+        The training samples of the highest correlations.
+    conflicting : Ranking
+        Those of the lowest, most negative first.
+    metadata : dict
+        ``signal``, ``within``, ``committed``, ``checkpoints`` and ``left_out`` (their values), and
+        ``store``, its path.
+    """
+
+    queries: NDArray[np.int64]
+    aligned: Ranking
+    conflicting: Ranking
+    metadata: dict[str, Any]
+
+
+def neighbors(
+    run: str | os.PathLike[str] | Store,
+    queries: slice | ArrayLike | None = None,
+    *,
+    k: int = 10,
+    within: str = "all",
+    signal: str = "difference",
+    checkpoints: slice | Sequence[int] | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> Neighbors:
+    """Find the training samples most aligned and most in conflict with validation samples.
+
+    Exact: every training sample is compared with every query, in one pass over the store for some
+    tens of thousands of queries. Takes less than 256 MB beside the result.
+
+    Parameters
+    ----------
+    run : path or Store
+        A store written by `Recorder` or `write_store`.
+    queries : slice or array of int, optional
+        Validation samples, in any order; all by default.
+    k : int
+        How many of each kind, 1..1024.
+    within : {"all", "class"}
+        Look among all training samples, or among those of the query's class.
+    signal : {"difference", "loss"}
+        Correlate consecutive differences of the losses, or the losses.
+    checkpoints : slice or sequence of int, optional
+        Positions of the checkpoints to use, unique and ascending; all by default.
+    device : {"auto", "cpu"}
+        Where to compute.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Neighbors
+
+    Raises
+    ------
+    StoreError
+        Not a store, a lost chunk of labels, or a changed chunk.
+    ArgumentValueError, ArgumentTypeError, ArgumentIndexError
+        An argument that doesn't fit the store, or fewer than three signal values.
+    BackendUnavailableError
+        A device that can't be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ltc import write_store
+    >>> train = np.array([[3, 3, 1], [2, 3, 2], [1, 1, 2], [0.5, 2, 1]], dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_store(folder + "/run.zarr", train, train[:, :1])
+    ...     found = neighbors(folder + "/run.zarr", queries=[0], k=2)
+    >>> found.aligned.indices, found.conflicting.indices
+    (array([[0, 1]]), array([[2, 1]]))
+    """
+    plan = _plan(run, signal, checkpoints, device)
+    size = check_k(k)
+    if within not in WITHIN:
+        raise ArgumentValueError(f"within must be one of {', '.join(WITHIN)}, got {within!r}")
+    picked = _positions("queries", slice(None) if queries is None else queries, plan.store.num_val)
+    classes = _classes(plan.store) if within == "class" else None
+    shape = (len(picked), size)
+    rankings = _empty_ranking(shape), _empty_ranking(shape)
+    # Queries of one class beside each other, so that a pass over the store meets few classes.
+    by_class = np.argsort(classes.val[picked], kind="stable") if classes else np.arange(shape[0])
+    parts = list(query_slices(np.empty((len(plan.rows), len(picked)), dtype=np.float16), size))
+    with tqdm(
+        total=len(parts) * plan.store.num_train,
+        desc="neighbors",
+        unit=" samples",
+        unit_scale=True,
+        disable=not progress,
+    ) as bar:
+        for part in parts:
+            places = by_class[part]
+            for some, results in _search(plan, picked[places], size, classes, bar):
+                for ranking, (values, indices) in zip(rankings, results, strict=True):
+                    ranking.values[places[some]] = values
+                    ranking.indices[places[some]] = indices
+    return Neighbors(picked, *rankings, _metadata(plan, within))
+
+
+def correlation(
+    run: str | os.PathLike[str] | Store,
+    queries: slice | ArrayLike,
+    samples: slice | ArrayLike,
+    *,
+    signal: str = "difference",
+    checkpoints: slice | Sequence[int] | None = None,
+    device: str = "auto",
+) -> NDArray[np.float32]:
+    """Correlate some validation samples with some training samples: a dense matrix.
+
+    Parameters
+    ----------
+    run : path or Store
+        A store written by `Recorder` or `write_store`.
+    queries, samples : slice or array of int
+        Validation samples and training samples, in any order.
+    signal, checkpoints, device
+        As in `neighbors`.
+
+    Returns
+    -------
+    ndarray of float32, shape (M, n)
+        NaN where undefined.
+
+    Raises
+    ------
+    StoreError, ArgumentValueError, ArgumentTypeError, ArgumentIndexError, BackendUnavailableError
+        As in `neighbors`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ltc import write_store
+    >>> train = np.array([[3, 3, 1], [2, 3, 2], [1, 1, 2], [0.5, 2, 1]], dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_store(folder + "/run.zarr", train, train[:, :1])
+    ...     correlation(folder + "/run.zarr", [0], slice(None)).round(3)
+    array([[ 1.   , 0.756, -0.866]], dtype=float32)
+    """
+    plan = _plan(run, signal, checkpoints, device)
+    val = _read(plan, "val", _positions("queries", queries, plan.store.num_val))
+    picked = _positions("samples", samples, plan.store.num_train)
+    matrix = np.empty((val.shape[1], len(picked)), dtype=np.float32)
+    step = max(TILE_MEMORY // (2 * len(plan.rows)), 1)
+    for begin in range(0, len(picked), step):
+        losses = _read(plan, "train", picked[begin : begin + step])
+        matrix[:, begin : begin + step] = pair_correlation(losses, val, signal=plan.signal)
+    return matrix
+
+
+def _empty_ranking(shape: tuple[int, int]) -> Ranking:
+    return Ranking(np.full(shape, -1, dtype=np.int64), np.full(shape, np.nan, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What both functions take, checked against the store."""
+
+    store: Store
+    signal: Literal["loss", "difference"]
+    rows: list[int]
+    left_out: list[int]
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Labels of both splits."""
+
+    train: NDArray[np.int32]
+    val: NDArray[np.int32]
+
+
+def _plan(
+    run: str | os.PathLike[str] | Store,
+    signal: str,
+    checkpoints: slice | Sequence[int] | None,
+    device: str,
+) -> _Plan:
+    if device not in DEVICES:
+        raise BackendUnavailableError(
+            f"device must be one that this version knows, {' or '.join(DEVICES)}, got {device!r}"
+        )
+    store = run if isinstance(run, Store) else open_store(run)
+    checked = check_signal(signal)
+    rows, left_out = usable_checkpoints(store, checked, checkpoints)
+    return _Plan(store, checked, rows, left_out)
+
+
+def _classes(store: Store) -> _Classes:
+    train, val = store.labels("train"), store.labels("val")
+    if train is None or val is None:
+        raise ArgumentValueError('within "class" needs labels, and the store has none')
+    return _Classes(train, val)
+
+
+def _positions(name: str, samples: slice | ArrayLike, size: int) -> NDArray[np.int64]:
+    picked = pick_samples(samples, size, name)
+    return np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
+
+
+def _read(plan: _Plan, split: str, samples: NDArray[np.int64]) -> NDArray[np.float16]:
+    """Losses [T, n]; neighbours are read as a slice, which is faster."""
+    if len(samples) and (np.diff(samples) == 1).all():
+        span = slice(int(samples[0]), int(samples[-1]) + 1)
+        return plan.store.read(split, samples=span, checkpoints=plan.rows)
+    return plan.store.read(split, samples=samples, checkpoints=plan.rows)
+
+
+def _search(
+    plan: _Plan, queries: NDArray[np.int64], k: int, classes: _Classes | None, bar: Any
+) -> Iterator[tuple[NDArray[np.int64], list[tuple[Any, Any]]]]:
+    """One pass over the store; yield places within ``queries`` and what was found for them."""
+    val = _read(plan, "val", queries)
+    members = _members(classes.val[queries]) if classes else {0: np.arange(len(queries))}
+    searches = {
+        group: PairSearch(val[:, places], k, signal=plan.signal, ends="both")
+        for group, places in members.items()
+    }
+    store = plan.store
+    width = tile_width(
+        store.num_train,
+        store.chunk_samples,
+        len(plan.rows),
+        memory=TILE_MEMORY,
+        per_sample=BYTES_PER_SAMPLE,
+    )
+    for begin, losses in read_tiles(store, plan.rows, width):
+        end = begin + losses.shape[1]
+        if classes is None:
+            searches[0].add(losses, np.arange(begin, end))
+        else:
+            for group, columns in _members(classes.train[begin:end]).items():
+                if group in searches:
+                    searches[group].add(losses[:, columns], begin + columns)
+        bar.update(end - begin)
+    for group, places in members.items():
+        yield places, searches[group].results()
+
+
+def _members(labels: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
+    """Positions of each label that there is, ascending."""
+    order = np.argsort(labels, kind="stable")
+    names, starts = np.unique(labels[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True)) if len(names) else {}
+
+
+def _metadata(plan: _Plan, within: str) -> dict[str, Any]:
+    checkpoints = plan.store.checkpoints
+    return {
+        "signal": plan.signal,
+        "within": within,
+        "committed": plan.store.committed,
+        "checkpoints": [float(checkpoints[t]) for t in plan.rows],
+        "left_out": [float(checkpoints[t]) for t in plan.left_out],
+        "store": plan.store.path,
+    }
