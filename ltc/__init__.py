@@ -12,6 +12,7 @@ from ltc.coreset import Coreset
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
 from ltc.pairs import Neighbors, correlation, neighbors
+from ltc.online import OnlineScorer
 from ltc.recorder import Recorder
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
@@ -22,6 +23,7 @@ __all__ = [
     "IndexedDataset",
     "LtcError",
     "Neighbors",
+    "OnlineScorer",
     "Recorder",
     "Scores",
     "Store",

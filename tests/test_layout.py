@@ -23,6 +23,7 @@ LTC_NAMES = [
     "IndexedDataset",
     "LtcError",
     "Neighbors",
+    "OnlineScorer",
     "Recorder",
     "Scores",
     "Store",
