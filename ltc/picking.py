@@ -97,7 +97,7 @@ def check_out(out: NDArray[Any] | None, shape: tuple[int, int]) -> NDArray[np.fl
     ArgumentTypeError
         It isn't a float16 array.
     ArgumentValueError
-        It has another shape, isn't C-contiguous or can't be written to.
+        It has another shape, its rows aren't contiguous, or it can't be written to.
     """
     if out is None:
         return np.empty(shape, np.float16)
@@ -106,8 +106,9 @@ def check_out(out: NDArray[Any] | None, shape: tuple[int, int]) -> NDArray[np.fl
         raise ArgumentTypeError(f"out must be a float16 array, got {kind}")
     if out.shape != shape:
         raise ArgumentValueError(f"out must have shape {shape}, got {out.shape}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise ArgumentValueError("out must be C-contiguous and writeable")
+    rows_contiguous = out.shape[1] <= 1 or out.strides[1] == out.itemsize
+    if not (rows_contiguous and out.flags.writeable):
+        raise ArgumentValueError("out must have contiguous rows and be writeable")
     return out
 
 

@@ -1,46 +1,38 @@
-"""Chunks to values and back.
+"""Chunks to values.
 
-Reading goes through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline
-elsewhere; either is made for the array at hand, so the user's zarr configuration is neither read
-nor changed for the choice. Writing only encodes: who writes decides in which order, and how, the
-bytes get to their places.
+Uncompressed losses on a local disk are read straight into place (`ltc.direct`). Other reading goes
+through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline elsewhere;
+either is made for the array at hand, so the user's zarr configuration is neither read nor changed
+for the choice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-from zarr.core.array_spec import ArrayConfig
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import collect_aiterator, sync
 from zarr.storage import LocalStore, StorePath
 
+from ltc.direct import DirectReader
+from ltc.encoding import CONFIG
 from ltc.errors import StoreCorruptError, StoreFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from zarr.abc.codec import CodecPipeline
     from zarr.abc.store import Store as ZarrStore
-    from zarr.core.buffer import Buffer
 
     from ltc.format import Document
 
-__all__ = [
-    "ArrayReader",
-    "EncodedChunk",
-    "Encoder",
-    "check_metadata",
-    "encode",
-    "list_names",
-    "read_bytes",
-]
+__all__ = ["ArrayReader", "ChunkState", "check_metadata", "list_names", "read_bytes"]
 
 _T = TypeVar("_T")
 ChunkState = Literal["whole", "lost", "changed"]
@@ -49,71 +41,6 @@ ChunkState = Literal["whole", "lost", "changed"]
 _DECODING_ERRORS = (ValueError, RuntimeError, OSError)
 # How many chunks `states` holds in memory at a time.
 _CHECKED_AT_ONCE = 16
-
-_CONFIG = ArrayConfig(order="C", write_empty_chunks=True)
-
-
-class EncodedChunk(NamedTuple):
-    """The bytes of one chunk and the key they belong to."""
-
-    key: str
-    data: Buffer
-
-
-class Encoder:
-    """Cuts the values of one array into chunks and encodes them.
-
-    Parameters
-    ----------
-    path : str
-        The array's place in the store.
-    document : dict
-        Its metadata.
-    """
-
-    def __init__(self, path: str, document: Document) -> None:
-        self._path = path
-        self._metadata = ArrayV3Metadata.from_dict(document)
-        self._spec = self._metadata.get_chunk_spec((), _CONFIG, buffer_prototype)
-        self._pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
-
-    async def encode(self, values: NDArray[Any], first_row: int = 0) -> list[EncodedChunk]:
-        """Return the chunks that hold `values`, which start at a chunk's first element.
-
-        Parameters
-        ----------
-        values : array
-            Whole chunks, or up to the end of the array; what is missing of a chunk is filled.
-        first_row : int
-            Where `values` starts along the first dimension.
-        """
-        chunk = self._spec.shape
-        first = (first_row // chunk[0], *([0] * (len(chunk) - 1)))
-        counts = [-(-n // c) for n, c in zip(values.shape, chunk, strict=True)]
-        keys, buffers = [], []
-        for position in itertools.product(*map(range, counts)):
-            part = values[
-                tuple(slice(p * c, (p + 1) * c) for p, c in zip(position, chunk, strict=True))
-            ]
-            coordinates = tuple(f + p for f, p in zip(first, position, strict=True))
-            keys.append(f"{self._path}/{self._metadata.encode_chunk_key(coordinates)}")
-            buffers.append(NDBuffer.from_numpy_array(self._whole(part)))
-        encoded = await self._pipeline.encode([(buffer, self._spec) for buffer in buffers])
-        # No codec of this format makes None of a chunk; zarr's signature allows for it.
-        return [EncodedChunk(k, b) for k, b in zip(keys, encoded, strict=True) if b is not None]
-
-    def _whole(self, part: NDArray[Any]) -> NDArray[Any]:
-        if part.shape == self._spec.shape:
-            return np.ascontiguousarray(part)
-        whole = np.full(self._spec.shape, self._spec.fill_value, dtype=part.dtype)
-        whole[tuple(slice(n) for n in part.shape)] = part
-        return whole
-
-
-def encode(parts: Iterable[tuple[Encoder, NDArray[Any]]], first_row: int = 0) -> list[EncodedChunk]:
-    """Encode values of several arrays, all from the same row on, as :meth:`Encoder.encode` does."""
-    coroutines = [encoder.encode(values, first_row) for encoder, values in parts]
-    return list(itertools.chain.from_iterable(sync(_gather(coroutines))))
 
 
 class ArrayReader:
@@ -139,9 +66,10 @@ class ArrayReader:
         self.path = path
         self._metadata = check_metadata(path, document, expected)
         self._shape = tuple(expected["shape"])
-        self._spec = self._metadata.get_chunk_spec((), _CONFIG, buffer_prototype)
+        self._spec = self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
         self._zarr_pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
         self._pipeline = _zarrs_pipeline(self._metadata, store) or self._zarr_pipeline
+        self._direct = DirectReader.of(self._metadata, store, self.chunk_samples)
 
     @property
     def chunk_samples(self) -> int:
@@ -160,7 +88,7 @@ class ArrayReader:
         samples : slice
             Start and stop along the second dimension, within the array; step 1.
         out : array [len(rows), samples.stop - samples.start]
-            C-contiguous, of the array's dtype; written to.
+            Of the array's dtype, its rows contiguous; written to.
 
         Raises
         ------
@@ -169,26 +97,39 @@ class ArrayReader:
         """
         if not out.size:
             return
+        pieces = list(self._pieces(rows, samples))
+        if self._direct is not None:
+            for key, position, within, without in pieces:
+                self._direct.read(key, within.start, out[position, without])
+            return
+        batch = [
+            (
+                StorePath(self._store, key),
+                self._spec,
+                (slice(0, 1), within),
+                (slice(position, position + 1), without),
+                False,
+            )
+            for key, position, within, without in pieces
+        ]
+        keys = [key for key, *_ in pieces]
+        whole = out if out.flags.c_contiguous else np.empty_like(out, order="C")
+        self._run(self._pipeline.read(batch, NDBuffer.from_numpy_array(whole)), keys)
+        if whole is not out:
+            out[:] = whole
+
+    def _pieces(
+        self, rows: Sequence[int], samples: slice
+    ) -> Iterator[tuple[str, int, slice, slice]]:
+        """Key of each chunk, its row of the result, and its range within the chunk and without."""
         width = self._spec.shape[1]
         columns = range(samples.start // width, -(-samples.stop // width))
-        batch, keys = [], []
         for (position, row), column in itertools.product(enumerate(rows), columns):
-            start = max(samples.start, column * width)
-            stop = min(samples.stop, (column + 1) * width)
-            keys.append(self._key((row, column)))
-            batch.append(
-                (
-                    StorePath(self._store, keys[-1]),
-                    self._spec,
-                    (slice(0, 1), slice(start - column * width, stop - column * width)),
-                    (
-                        slice(position, position + 1),
-                        slice(start - samples.start, stop - samples.start),
-                    ),
-                    False,
-                )
-            )
-        self._run(self._pipeline.read(batch, NDBuffer.from_numpy_array(out)), keys)
+            first = column * width
+            start, stop = max(samples.start, first), min(samples.stop, first + width)
+            within = slice(start - first, stop - first)
+            without = slice(start - samples.start, stop - samples.start)
+            yield self._key((row, column)), position, within, without
 
     def read_all(self) -> NDArray[Any]:
         """Read a one-dimensional array whole, none of whose chunks may be lost.

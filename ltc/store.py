@@ -242,7 +242,7 @@ class Store:
         checkpoints : None, slice or integers
             Positions among the checkpoints; None for all. Integers are unique and ascending.
         out : float16 array [t, n], optional
-            C-contiguous; read into and returned, so that one array serves many tiles.
+            Read into and returned, so that one array serves many tiles; its rows are contiguous.
 
         Returns
         -------

@@ -12,7 +12,8 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.store import Store
 
 SMALLEST_TILE: Final = 1024  # samples; reading fewer at a time decodes each chunk hundreds of times
-BUFFERS: Final = 2  # one tile at work, one being read
+BUFFERS: Final = 3  # one tile at work, one being read, one that a compressed tile is decoded to
+ROW_PADDING: Final = 160  # samples; rows a power of two apart would share few sets of the caches
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -80,16 +81,17 @@ def tile_width(
     >>> tile_width(1_281_167, 262_144, 90, memory=500_000_000, per_sample=32)
     262144
     >>> tile_width(1_281_167, 262_144, 90, memory=50_000_000, per_sample=32)
-    87382
+    65536
     """
     widest = min(num_samples, chunk_samples)
     bytes_per_sample = BUFFERS * 2 * num_checkpoints + per_sample
-    affordable = max(memory, 0) // bytes_per_sample
+    left = memory - BUFFERS * 2 * num_checkpoints * ROW_PADDING
+    affordable = max(left, 0) // bytes_per_sample
     smallest = min(SMALLEST_TILE, widest)
     if affordable < smallest:
         raise ArgumentValueError(
             f"memory_limit must hold the references and a tile of {smallest} samples, "
-            f"{(smallest * bytes_per_sample - memory) / 1e6:.1f} MB more than it does"
+            f"{(smallest * bytes_per_sample - left) / 1e6:.1f} MB more than it does"
         )
     parts = -(-widest // max(affordable, 1)) if widest else 1
     return -(-widest // parts)
@@ -108,23 +110,22 @@ def read_tiles(
         for border, start in _chunks(store.num_train, store.chunk_samples)
         for begin in range(start, border, width)
     ]
-    buffers = [
-        np.empty(len(rows) * width, dtype=np.float16) for _ in range(min(BUFFERS, len(spans)))
-    ]
+    if not spans:
+        return
+    shape = (len(rows), width + ROW_PADDING)
+    buffers = [np.empty(shape, dtype=np.float16) for _ in spans[:2]]
 
     def read(k: int) -> NDArray[np.float16]:
-        span = spans[k]
-        length = span.stop - span.start
-        tile = buffers[k % BUFFERS][: len(rows) * length].reshape(len(rows), length)
-        return store.read("train", samples=span, checkpoints=rows, out=tile)
+        tile = buffers[k % 2][:, : spans[k].stop - spans[k].start]
+        return store.read("train", samples=spans[k], checkpoints=rows, out=tile)
 
     with ThreadPoolExecutor(1, thread_name_prefix="ltc-read") as reader:
-        ahead = reader.submit(read, 0) if spans else None
+        ahead = reader.submit(read, 0)
         for k, span in enumerate(spans):
-            tile = ahead.result() if ahead is not None else None
-            ahead = reader.submit(read, k + 1) if k + 1 < len(spans) else None
-            if tile is not None:
-                yield span.start, tile
+            tile = ahead.result()
+            if k + 1 < len(spans):
+                ahead = reader.submit(read, k + 1)
+            yield span.start, tile
 
 
 def _chunks(num_samples: int, chunk_samples: int) -> list[tuple[int, int]]:

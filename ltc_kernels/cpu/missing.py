@@ -23,15 +23,11 @@ def _count_in_block(bits: Any) -> Any:
     return count
 
 
-@njit(
-    types.int64(types.Array(types.uint16, 1, "C", readonly=True), types.intp, types.intp),
-    nogil=True,
-    cache=True,
-)
-def _count_not_finite(bits: Any, begin: int, end: int) -> Any:
+@njit(types.int64(types.Array(types.uint16, 1, "C", readonly=True)), nogil=True, cache=True)
+def _count_not_finite(bits: Any) -> Any:
     total = 0
-    for start in range(begin, end, _BLOCK):
-        total += _count_in_block(bits[start : min(start + _BLOCK, end)])
+    for start in range(0, bits.size, _BLOCK):
+        total += _count_in_block(bits[start : min(start + _BLOCK, bits.size)])
     return total
 
 
@@ -39,10 +35,12 @@ def count_missing(losses: NDArray[Any]) -> int:
     """See `ltc_kernels.count_missing`."""
     if losses.dtype != np.float16:
         return int(losses.size - np.isfinite(losses).sum())
-    bits = np.ascontiguousarray(losses).reshape(-1).view(np.uint16)
-    counts: list[int] = []
-    share = max(-(-bits.size // thread_count()), 1 << 16)
-    for_ranges(
-        lambda begin, end: counts.append(_count_not_finite(bits, begin, end)), bits.size, share
-    )
+    bits = losses.view(np.uint16)
+    counts = [0] * len(bits)
+
+    def count_rows(begin: int, end: int) -> None:
+        for t in range(begin, end):
+            counts[t] = _count_not_finite(bits[t])
+
+    for_ranges(count_rows, len(bits), max(-(-len(bits) // thread_count()), 1))
     return sum(counts)

@@ -94,10 +94,12 @@ def test_commits(store):
     assert [c.time for c in store.commits] == sorted(c.time for c in store.commits)
 
 
-@pytest.fixture(params=["zarrs", "without zarrs", "memory"])
+@pytest.fixture(params=["direct", "zarrs", "without zarrs", "memory"])
 def any_store(request, path, monkeypatch):
     if request.param == "memory":
         return open_store(in_memory(path))
+    if request.param != "direct":
+        monkeypatch.setattr("ltc.direct.DirectReader.of", lambda *_: None)
     if request.param == "without zarrs":
         monkeypatch.setitem(sys.modules, "zarrs", None)
     return open_store(path)
@@ -157,12 +159,21 @@ def test_reading_into_an_array(any_store):
     )
 
 
+def test_out_may_have_rows_farther_apart_than_they_are_long(any_store):
+    room = np.full((5, 20), 7, np.float16)
+    out = room[:, 4:15]
+    assert any_store.read("train", out=out) is out
+    np.testing.assert_array_equal(out, EXPECTED)
+    assert (room[:, :4] == 7).all()
+    assert (room[:, 15:] == 7).all()
+
+
 def test_out_must_fit(store):
     with pytest.raises(ArgumentTypeError, match="out must be a float16 array, got float32"):
         store.read("train", out=np.empty((5, 11), np.float32))
     with pytest.raises(ArgumentValueError, match=r"out must have shape \(5, 11\), got \(5, 10\)"):
         store.read("train", out=np.empty((5, 10), np.float16))
-    with pytest.raises(ArgumentValueError, match="out must be C-contiguous and writeable"):
+    with pytest.raises(ArgumentValueError, match="out must have contiguous rows and be writeable"):
         store.read("train", out=np.empty((11, 5), np.float16).T)
 
 
