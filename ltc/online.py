@@ -92,6 +92,8 @@ class OnlineScorer:
         narrow = np.uint16 if self._num_labels - 1 <= _LARGEST_UINT16 else np.int32
         self._labels = np.asarray(samples.labels).astype(narrow)
         self._val_labels = np.asarray(queries.labels)
+        size = self.num_train
+        self._tiles = [slice(begin, min(begin + TILE, size)) for begin in range(0, size, TILE)]
         self._progress = Progress()
         self._start()
 
@@ -158,7 +160,7 @@ class OnlineScorer:
         """
         self._check_whole()
         values = np.empty(self.num_train, dtype=np.float32)
-        for part, state in zip(self._tiles(), self._states, strict=True):
+        for part, state in zip(self._tiles, self._states, strict=True):
             values[part] = online_scores(state, self._groups(part))
         return Scores(values, self._labels.astype(np.int32), None, self._metadata(values))
 
@@ -200,7 +202,7 @@ class OnlineScorer:
                 raise ArgumentValueError(
                     f"state must be that of a scorer with {name} {own!r}, got {found!r}"
                 )
-        lengths = [part.stop - part.start for part in self._tiles()]
+        lengths = [part.stop - part.start for part in self._tiles]
         progress = Progress.from_dict(state)
         self._states = unpack(state, self._signal, self._num_groups, lengths, len(progress.used))
         self._progress = progress
@@ -219,14 +221,10 @@ class OnlineScorer:
     def _start(self) -> None:
         self._states = [
             online_state(part.stop - part.start, self._num_groups, signal=self._signal)
-            for part in self._tiles()
+            for part in self._tiles
         ]
         for state in self._states:
             state.references = self._states[0].references  # one step is for all
-
-    def _tiles(self) -> list[slice]:
-        size = self.num_train
-        return [slice(begin, min(begin + TILE, size)) for begin in range(0, size, TILE)]
 
     def _groups(self, part: slice) -> NDArray[Any]:
         labels = self._labels[part]
@@ -235,7 +233,7 @@ class OnlineScorer:
     def _add(self, train: NDArray[Any], val: NDArray[Any]) -> None:
         step, missing_val = self._step(val)
         missing_train = 0
-        for part, state in zip(self._tiles(), self._states, strict=True):
+        for part, state in zip(self._tiles, self._states, strict=True):
             stored, _, missing = to_stored(train[part])
             online_update(state, stored, step, self._groups(part), signal=self._signal)
             missing_train += missing
