@@ -16,6 +16,7 @@ from ltc.online import OnlineScorer
 from ltc.recorder import Recorder
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
+from ltc.stability import Stability, stability
 from ltc.store import Store, open_store
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "OnlineScorer",
     "Recorder",
     "Scores",
+    "Stability",
     "Store",
     "correlation",
     "load_scores",
     "neighbors",
     "open_store",
     "score",
+    "stability",
     "write_store",
 ]

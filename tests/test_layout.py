@@ -26,12 +26,14 @@ LTC_NAMES = [
     "OnlineScorer",
     "Recorder",
     "Scores",
+    "Stability",
     "Store",
     "correlation",
     "load_scores",
     "neighbors",
     "open_store",
     "score",
+    "stability",
     "write_store",
 ]
 KERNEL_NAMES = [

@@ -1,5 +1,6 @@
 """``ltc info`` and ``ltc verify``: looking at a recorded run."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,6 +15,13 @@ def info(
     every: Annotated[
         bool, typer.Option("--all", help="Show every row of a long table, not only both ends.")
     ] = False,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability",
+            help="Show instead how the scores of the first checkpoints agree with those of all.",
+        ),
+    ] = False,
 ) -> None:
     """Show what a run has recorded: sizes, checkpoints, and what is missing.
 
@@ -27,13 +35,25 @@ def info(
       clipped     loss beyond float16, stored as 65504 with its sign
       non-finite  loss was infinite or NaN; counted in missing, too
 
+    With --stability, a row tells what would have come of recording up to a
+    checkpoint: how its scores rank the samples, and how much of the coreset
+    they select, compared with the scores of all checkpoints.
+
     For example:
       ltc info run.zarr
+      ltc info run.zarr --stability
       ltc info run.zarr --all | less
     """
     from ltc.store import open_store
     from ltc.tables import run_table
 
+    if stability:
+        from ltc.stability import stability as compare
+        from ltc.stability import stability_table
+
+        found = compare(run, reference="class-mean", progress=sys.stderr.isatty())
+        typer.echo(stability_table(found, every=every))
+        return
     typer.echo(run_table(open_store(run), every=every))
 
 
