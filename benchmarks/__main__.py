@@ -21,8 +21,11 @@ SUITES = {
     "recording": "update and commit",
     "selection": "selection of coresets",
     "accuracy": "error against float64",
+    "procedures": "from disk to scores, against everything a user might do instead",
+    "scale": "time and memory from 1 to 100 million samples; 13 GB of disk, half an hour",
 }
-WITHOUT_SIZE = {"accuracy", "selection"}
+WITHOUT_SIZE = {"accuracy", "scale", "selection"}
+SLOW = {"scale"}  # run only when named, or with --full
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("suite", nargs="*", help="what to measure; all by default")
     parser.add_argument("--size", choices=list(inputs.SIZES), default="imagenet-1k")
+    parser.add_argument("--full", action="store_true", help="the slow ones too: " + ", ".join(SLOW))
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/SUITE.*")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.suite) - set(SUITES))
@@ -41,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join(SUITES)}")
     for key, value in machine.describe().items():
         print(f"{key + ':':<11} {value}")
-    for name in options.suite or SUITES:
+    usual = [name for name in SUITES if options.full or name not in SLOW]
+    for name in options.suite or usual:
         tables = _tables(name, options.size)
         for table in tables:
             print(f"\n{table}", flush=True)

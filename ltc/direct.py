@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import google_crc32c
@@ -19,6 +20,7 @@ from zarr.storage import LocalStore
 from ltc.errors import StoreCorruptError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectReader"]
 
+READERS = 4  # at a time: a disk wants more than one request, a file cache is content with one
 _CHECKSUM_BYTES = 4
 
 
@@ -62,23 +65,33 @@ class DirectReader:
             return None
         return cls(store.root, chunk_samples)
 
-    def read(self, key: str, start: int, out: NDArray[np.float16]) -> None:
-        """Read the range of a chunk that starts at ``start``; NaN if the chunk isn't there.
+    def read(self, pieces: Iterable[tuple[str, int, NDArray[np.float16]]]) -> None:
+        """Read ranges of chunks, several at a time; one whose chunk isn't there becomes NaN.
 
         Parameters
         ----------
-        key : str
-            Of the chunk.
-        start : int
-            Within the chunk.
-        out : float16 array [n]
-            Contiguous; written to.
+        pieces : iterable of (key, start, out)
+            Of a chunk, the values from ``start`` on go to ``out``, which is contiguous.
 
         Raises
         ------
         StoreCorruptError
-            The chunk was changed.
+            A chunk was changed.
         """
+        wanted = list(pieces)
+        if len(wanted) <= READERS:
+            self._read_all(wanted)
+            return
+        # Threads of their own for each call: a pool that is kept would not survive a fork.
+        with ThreadPoolExecutor(READERS, thread_name_prefix="ltc-chunk") as pool:
+            for share in [pool.submit(self._read_all, wanted[k::READERS]) for k in range(READERS)]:
+                share.result()
+
+    def _read_all(self, pieces: Sequence[tuple[str, int, NDArray[np.float16]]]) -> None:
+        for piece in pieces:
+            self._read(*piece)
+
+    def _read(self, key: str, start: int, out: NDArray[np.float16]) -> None:
         try:
             file = os.open(self._root / key, os.O_RDONLY)
         except FileNotFoundError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -68,8 +69,12 @@ class ArrayReader:
         self._shape = tuple(expected["shape"])
         self._spec = self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
         self._zarr_pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
-        self._pipeline = _zarrs_pipeline(self._metadata, store) or self._zarr_pipeline
         self._direct = DirectReader.of(self._metadata, store, self.chunk_samples)
+
+    @cached_property
+    def _pipeline(self) -> CodecPipeline:
+        """What decodes losses; made when it is needed, because zarrs takes long to import."""
+        return _zarrs_pipeline(self._metadata, self._store) or self._zarr_pipeline
 
     @property
     def chunk_samples(self) -> int:
@@ -99,8 +104,10 @@ class ArrayReader:
             return
         pieces = list(self._pieces(rows, samples))
         if self._direct is not None:
-            for key, position, within, without in pieces:
-                self._direct.read(key, within.start, out[position, without])
+            self._direct.read(
+                (key, within.start, out[position, without])
+                for key, position, within, without in pieces
+            )
             return
         batch = [
             (

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from kernels import cases
 
 import ltc
+from kernels import cases
 from ltc.direct import DirectReader
 from ltc.errors import StoreCorruptError
 
@@ -53,7 +53,7 @@ def cut(chunk):
     return chunk[:-1]
 
 
-def emptied(chunk):
+def emptied(_):
     return b""
 
 
