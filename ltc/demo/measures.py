@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from ltc.demo.experiment import Part, Row, Run
 from ltc_kernels import group_correlation
 
-__all__ = ["flipped_auc", "flipped_share", "recorder_share", "storage_correlation"]
+__all__ = [
+    "flipped_auc",
+    "flipped_share",
+    "recorder_share",
+    "seconds_per_commit",
+    "storage_correlation",
+]
 
 
 def flipped_auc(run: Run) -> float:
@@ -52,3 +58,9 @@ def recorder_share(runs: Sequence[Run], timer: str) -> float:
     """Return the share of the training time that one of the recorder's timers counted, all runs."""
     seconds = [run.recording.seconds for run in runs]
     return sum(each[timer] for each in seconds) / sum(each["training"] for each in seconds)
+
+
+def seconds_per_commit(runs: Sequence[Run]) -> float:
+    """Return the mean time of a commit, in seconds."""
+    commits = sum(len(run.recording.train_losses) for run in runs)
+    return sum(run.recording.seconds["commit"] for run in runs) / commits

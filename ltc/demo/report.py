@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltc.demo.experiment import Part, Plan, Row
-from ltc.demo.measures import flipped_auc, flipped_share, recorder_share, storage_correlation
+from ltc.demo.measures import (
+    flipped_auc,
+    flipped_share,
+    recorder_share,
+    seconds_per_commit,
+    storage_correlation,
+)
 
 __all__ = ["accuracy_csv", "compose"]
 
@@ -37,7 +43,8 @@ def compose(plan: Plan, parts: Sequence[Part], seconds: float) -> str:
         "Scores from float16 and from float32 losses: Spearman's rank correlation "
         f"{min(correlations):.6f} at least, over {len(runs)} runs.",
         f"Recording took {shares['update'] + shares['commit']:.1%} of the training time "
-        f"(update {shares['update']:.1%}, commit {shares['commit']:.1%}); "
+        f"(update {shares['update']:.1%}, commit {shares['commit']:.1%}: "
+        f"{1000 * seconds_per_commit(runs):.0f} ms each); "
         f"the validation passes {shares['evaluate']:.1%}.",
         f"All of it took {seconds:.0f} s.",
     ]
