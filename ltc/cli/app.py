@@ -8,6 +8,7 @@ import typer
 
 from ltc.cli.demo import demo
 from ltc.cli.neighbors import neighbors
+from ltc.cli.plan import plan
 from ltc.cli.scores import score, select
 from ltc.cli.stores import info, verify
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for command in (demo, info, verify, score, select, neighbors):
+for command in (demo, info, verify, score, select, neighbors, plan):
     text = getdoc(command) or ""
     app.command(help=verbatim(text), short_help=text.partition("\n")[0])(command)
 

@@ -14,7 +14,7 @@ from ltc.errors import ArgumentValueError
 from ltc.scores import load_scores
 from ltc.store import open_store
 
-COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors")
+COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors", "plan")
 CHECKPOINTS, TRAIN, VAL, CLASSES = 12, 300, 60, 3
 
 

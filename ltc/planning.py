@@ -1,0 +1,305 @@
+"""What a run will take, before any work: bytes, memory and seconds, from rates measured here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.format import CHUNK_SAMPLES
+from ltc.recorder import Recorder
+from ltc.scoring import BYTES_PER_SAMPLE, WORKSPACE, score
+from ltc.tables import columns, counted
+from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, tile_width
+from ltc_kernels import PairSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Plan", "Rates", "measure_rates", "plan_run", "plan_table"]
+
+CHECKSUM: Final = 4  # bytes of each chunk
+METADATA: Final = 64 * 1024  # bytes: JSON documents, and the small arrays of commits
+RECORDED: Final = 8  # bytes per sample that a recorder holds
+ONLINE: Final = 20  # bytes per training sample of an OnlineScorer,
+ONLINE_WITH_GAPS: Final = 36  # once losses are missing
+RESULT: Final = 12  # bytes per training sample of scores, labels and ids
+NEIGHBOURS: Final = 256 * 10**6  # bytes of a search at most, beside its result
+MEMORY_LIMIT: Final = "512MB"  # that of `score` by default
+SEARCHED: Final = 10  # neighbours of each end
+
+SMALL: Final = 1_000  # training samples of the stores that are measured on,
+LARGE: Final = CHUNK_SAMPLES
+CHECKPOINTS: Final = 32  # and their checkpoints
+QUERIES: Final = 256
+CANDIDATES: Final = 32_768
+REPEATS: Final = 7
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What work takes on this machine, in seconds.
+
+    Attributes
+    ----------
+    commit, commit_sample : float
+        A commit, and what each sample adds to it.
+    score, score_loss : float
+        A call of `score`, and what each training loss adds to it, read from the file cache.
+    pair : float
+        Comparing one training with one validation trajectory of the planned length, and keeping the
+        best.
+    """
+
+    commit: float
+    commit_sample: float
+    score: float
+    score_loss: float
+    pair: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take.
+
+    Attributes
+    ----------
+    num_train, num_val, num_checkpoints : int
+        Its size.
+    store : int
+        Bytes of the store, uncompressed.
+    recording, scoring, online, online_with_gaps, neighbors : int
+        Bytes of memory beside the process itself: of a `Recorder`, of `score` with the default
+        limit, of an `OnlineScorer`, of `neighbors` of all validation samples.
+    commit, commits, score, all_neighbors : float
+        Seconds: one commit, all of them, scoring, neighbours of all validation samples among all
+        training samples.
+    """
+
+    num_train: int
+    num_val: int
+    num_checkpoints: int
+    store: int
+    recording: int
+    scoring: int
+    online: int
+    online_with_gaps: int
+    neighbors: int
+    commit: float
+    commits: float
+    score: float
+    all_neighbors: float
+
+
+def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -> Plan:
+    """Work out what a run of this size will take.
+
+    Parameters
+    ----------
+    num_train, num_val, num_checkpoints : int
+        N, M and T.
+    rates : Rates
+        From `measure_rates`, for the same number of checkpoints.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentValueError
+        A size is no integer, or less than 1.
+
+    Examples
+    --------
+    >>> plan = plan_run(1_281_167, 12_800, 90, Rates(0.01, 1e-8, 0.01, 1e-9, 1e-9))
+    >>> plan.store
+    243595400
+    >>> round(plan.score, 3), round(plan.all_neighbors, 1)
+    (0.125, 16.4)
+    """
+    _check_sizes(num_train, num_val, num_checkpoints)
+    commit = rates.commit + rates.commit_sample * (num_train + num_val)
+    return Plan(
+        num_train=num_train,
+        num_val=num_val,
+        num_checkpoints=num_checkpoints,
+        store=sum(_split_bytes(size, num_checkpoints) for size in (num_train, num_val)) + METADATA,
+        recording=RECORDED * (num_train + num_val),
+        scoring=_scoring_bytes(num_train, num_checkpoints),
+        online=ONLINE * num_train,
+        online_with_gaps=ONLINE_WITH_GAPS * num_train,
+        neighbors=NEIGHBOURS + 2 * SEARCHED * (4 + 8) * num_val,
+        commit=commit,
+        commits=num_checkpoints * commit,
+        score=rates.score + rates.score_loss * num_train * num_checkpoints,
+        all_neighbors=rates.pair * num_train * num_val,
+    )
+
+
+def measure_rates(num_checkpoints: int) -> Rates:
+    """Measure this machine for a second or two, on small stores in the temporary directory.
+
+    Parameters
+    ----------
+    num_checkpoints : int
+        Of the planned run.
+
+    Raises
+    ------
+    OSError
+        The temporary directory doesn't take 17 MB.
+    """
+    with tempfile.TemporaryDirectory(prefix="ltc-plan-") as folder:
+        runs = {size: Path(folder, f"{size}.zarr") for size in (SMALL, LARGE)}
+        commits = {size: _record(run, size) for size, run in runs.items()}
+        score(runs[SMALL])  # compiles, or loads what was compiled
+        scores = {size: _fastest(lambda run=run: score(run)) for size, run in runs.items()}  # type: ignore[misc]
+    commit, commit_sample = _line(commits)
+    call, score_sample = _line(scores)
+    return Rates(
+        commit=commit,
+        commit_sample=commit_sample,
+        score=call,
+        score_loss=score_sample / CHECKPOINTS,
+        pair=_pair(min(max(num_checkpoints, 4), 128)) * max(num_checkpoints / 128, 1),
+    )
+
+
+def plan_table(plan: Plan) -> str:
+    """Describe a plan, at most 80 columns wide.
+
+    Parameters
+    ----------
+    plan : Plan
+        From `plan_run`.
+    """
+    size = (
+        f"{plan.num_train:,} train, {plan.num_val:,} val, "
+        f"{counted(plan.num_checkpoints, 'checkpoint')}"
+    )
+    rows = [
+        ("", "memory", "time"),
+        ("one commit", _bytes(plan.recording), _seconds(plan.commit)),
+        ("all commits", "", _seconds(plan.commits)),
+        ("score", _bytes(plan.scoring), _seconds(plan.score)),
+        ("neighbors, all of val", _bytes(plan.neighbors), _seconds(plan.all_neighbors)),
+        ("OnlineScorer, in place of a store", _bytes(plan.online), ""),
+        ("  with losses missing", _bytes(plan.online_with_gaps), ""),
+    ]
+    return "\n".join(
+        [
+            *columns([("run", size), ("store", _bytes(plan.store))], "<<"),
+            "",
+            *columns(rows, "<>>"),
+            "",
+            "Estimates. Times come from small runs on this machine just now, with files in",
+            "its cache, and hold to a factor of 3. Memory is beside that of the libraries.",
+        ]
+    )
+
+
+def _check_sizes(num_train: object, num_val: object, num_checkpoints: object) -> None:
+    sizes = {"num_train": num_train, "num_val": num_val, "num_checkpoints": num_checkpoints}
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise ArgumentTypeError(f"{name} must be an integer, got {size!r}")
+        if size < 1:
+            raise ArgumentValueError(f"{name} must be at least 1, got {size}")
+
+
+def _split_bytes(size: int, num_checkpoints: int) -> int:
+    """Losses, labels and checksums of a split; the last chunk of a row is as long as the others."""
+    width = min(size, CHUNK_SAMPLES)
+    chunks = -(-size // width)
+    return chunks * (num_checkpoints * (2 * width + CHECKSUM) + 4 * width + CHECKSUM)
+
+
+def _scoring_bytes(num_train: int, num_checkpoints: int) -> int:
+    """Two tiles, what the kernel makes of one, and the result."""
+    width = tile_width(
+        num_train,
+        CHUNK_SAMPLES,
+        num_checkpoints,
+        memory=parse_memory(MEMORY_LIMIT) - WORKSPACE,
+        per_sample=BYTES_PER_SAMPLE,
+    )
+    tiles = BUFFERS * 2 * num_checkpoints * (width + ROW_PADDING)
+    return tiles + BYTES_PER_SAMPLE * width + RESULT * num_train
+
+
+def _record(run: Path, size: int) -> float:
+    """Write a store of so many training samples, and return the seconds of the fastest commit."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(size) % 10
+    seconds = []
+    with Recorder(run, train_labels=labels, val_labels=labels[:SMALL]) as recorder:
+        for checkpoint in range(CHECKPOINTS):
+            for split, length in (("train", size), ("val", SMALL)):
+                losses = rng.random(length, dtype=np.float32)
+                recorder.update(split, np.arange(length), losses=losses)
+            seconds.append(_time(lambda checkpoint=checkpoint: recorder.commit(checkpoint)))  # type: ignore[misc]
+    return min(seconds)
+
+
+def _pair(num_checkpoints: int) -> float:
+    """Seconds of one comparison."""
+    rng = np.random.default_rng(0)
+    train = rng.random((num_checkpoints, CANDIDATES), dtype=np.float32)
+    val = rng.random((num_checkpoints, QUERIES), dtype=np.float32)
+    samples = np.arange(CANDIDATES)
+
+    def search() -> None:
+        PairSearch(val, SEARCHED, signal="difference", ends="both").add(train, samples)
+
+    search()  # compiles
+    return _fastest(search) / (QUERIES * CANDIDATES)
+
+
+def _line(seconds: dict[int, float]) -> tuple[float, float]:
+    """Fixed cost and cost per sample, from two sizes.
+
+    Noise doesn't make samples free: they take at least a tenth of the longer time.
+    """
+    slope = max(seconds[LARGE] - seconds[SMALL], 0.1 * seconds[LARGE]) / (LARGE - SMALL)
+    return max(seconds[SMALL] - SMALL * slope, 0.0), slope
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    return min(_time(call) for _ in range(REPEATS))
+
+
+def _time(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def _bytes(number: float) -> str:
+    """Return bytes with a unit.
+
+    Examples
+    --------
+    >>> _bytes(999), _bytes(238_093_788), _bytes(4.2e9)
+    ('999 B', '238 MB', '4.2 GB')
+    """
+    for unit in ("B", "kB", "MB"):
+        if number < 999.5:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"
+
+
+def _seconds(number: float) -> str:
+    """Return a duration with a unit.
+
+    Examples
+    --------
+    >>> _seconds(0.0042), _seconds(0.234), _seconds(12.34), _seconds(400), _seconds(9000)
+    ('4.2 ms', '230 ms', '12 s', '6.7 min', '2.5 h')
+    """
+    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
+        if number >= (1 if unit == "s" else 2) * size:
+            return f"{float(f'{number / size:.2g}'):g} {unit}"
+    return f"{float(f'{1000 * number:.2g}'):g} ms"
