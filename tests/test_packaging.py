@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from test_layout import imported
 
 import ltc
 import ltc_kernels
@@ -87,6 +88,18 @@ def test_the_command_is_installed(installed):
 def test_every_dependency_is_pinned():
     for requirement in requirements():
         assert requirement.specifier.contains(pins("constraints.txt")[requirement.name])
+
+
+def test_every_import_is_a_dependency():
+    """What another package happens to bring may be gone with its next version."""
+    declared = {requirement.name for requirement in requirements()}
+    providers = packages_distributions()
+    # Imported for the type checker alone, which brings it.
+    skipped = {*sys.stdlib_module_names, "ltc", "ltc_kernels", "typing_extensions"}
+    for package in PACKAGES:
+        for path in (ROOT / package.__name__).rglob("*.py"):
+            for name in set(imported(path)) - skipped:
+                assert declared & set(providers.get(name, [])), f"{path} imports {name}"
 
 
 def test_lower_bounds_are_the_tested_ones():
