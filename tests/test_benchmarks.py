@@ -9,7 +9,9 @@ from benchmarks import __main__ as command
 from benchmarks import accuracy, results, timing
 
 
-@pytest.mark.parametrize("suite", ["kernels", "scoring", "recording"])
+@pytest.mark.parametrize(
+    "suite", ["kernels", "scoring", "recording", "online", "formats", "planning"]
+)
 def test_a_suite_prints_its_table(suite, capsys):
     assert command.main([suite, "--size", "smallest"]) == 0
     printed = capsys.readouterr().out

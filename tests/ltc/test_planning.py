@@ -36,7 +36,7 @@ def test_by_hand():
     assert plan.commit == pytest.approx(0.01 + 0.0101)
     assert plan.commits == pytest.approx(90 * 0.0201)
     assert plan.score == pytest.approx(0.02 + 0.09)
-    assert plan.all_neighbors == pytest.approx(20)
+    assert plan.all_neighbors == pytest.approx(20.11)
     assert plan.recording == 8 * 1_010_000
     assert (plan.online, plan.online_with_gaps) == (20_000_000, 36_000_000)
     # two tiles of a chunk, and what the kernel takes
