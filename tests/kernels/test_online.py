@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assertions import assert_scores_close
 from kernels import cases
@@ -233,3 +235,19 @@ def test_bad_states():
         online_state(-1, 2, signal="loss")
     with pytest.raises(ArgumentTypeError, match="state must come from online_state, got dict"):
         update({})
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 24), st.integers(1, 80)),
+    num_groups=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+    shares=st.tuples(*[st.sampled_from([0.0, 0.02, 0.5, 0.95])] * 2),
+    signal=st.sampled_from(cases.SIGNALS),
+)
+def test_any_pattern_of_gaps(shape, num_groups, seed, shares, signal):
+    case = cases.case(*shape, num_groups=num_groups, seed=seed)
+    rng = np.random.default_rng(seed)
+    case.losses[rng.random(case.losses.shape) < shares[0]] = NAN
+    case.references[rng.random(case.references.shape) < shares[1]] = NAN
+    run(case, signal, every=4)
