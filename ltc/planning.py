@@ -19,6 +19,7 @@ from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, tile_width
 from ltc_kernels import PairSearch
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
 __all__ = ["Plan", "Rates", "measure_rates", "plan_run", "plan_table"]
@@ -139,21 +140,23 @@ def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -
     )
 
 
-def measure_rates(num_checkpoints: int) -> Rates:
-    """Measure this machine for a second or two, on small stores in the temporary directory.
+def measure_rates(num_checkpoints: int, folder: str | os.PathLike[str] | None = None) -> Rates:
+    """Measure this machine for a second or two, on small stores that are removed again.
 
     Parameters
     ----------
     num_checkpoints : int
         Of the planned run.
+    folder : str or os.PathLike, optional
+        Where to put the stores, by default the temporary directory.
 
     Raises
     ------
     OSError
-        The temporary directory doesn't take 17 MB.
+        The folder isn't there, or doesn't take 17 MB.
     """
-    with tempfile.TemporaryDirectory(prefix="ltc-plan-") as folder:
-        runs = {size: Path(folder, f"{size}.zarr") for size in (SMALL, LARGE)}
+    with tempfile.TemporaryDirectory(prefix="ltc-plan-", dir=folder) as place:
+        runs = {size: Path(place, f"{size}.zarr") for size in (SMALL, LARGE)}
         commits = {size: _record(run, size) for size, run in runs.items()}
         score(runs[SMALL])  # compiles, or loads what was compiled
         scores = {size: _fastest(lambda run=run: score(run)) for size, run in runs.items()}  # type: ignore[misc]

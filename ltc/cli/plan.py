@@ -15,16 +15,25 @@ def plan(
     checkpoints: Annotated[
         int, typer.Option(min=1, help="Number of checkpoints.", show_default=False)
     ],
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where to measure; best on the disk that the run will be on.",
+            show_default="the temporary directory",
+        ),
+    ] = None,
 ) -> None:
     """Estimate what a run will take: disk, memory and time.
 
-    Measures this machine for a second or two, on small runs in the temporary
-    directory, which are removed. Recording takes the time of the commits;
-    what training and evaluation take is not in it.
+    Measures this machine for a second or two, on small runs that are removed
+    again. Recording takes the time of the commits; what training and
+    evaluation take is not in it.
 
     For example:
       ltc plan --train 1281167 --val 12800 --checkpoints 90
     """
     from ltc.planning import measure_rates, plan_run, plan_table
 
-    typer.echo(plan_table(plan_run(train, val, checkpoints, measure_rates(checkpoints))))
+    rates = measure_rates(checkpoints, folder)
+    typer.echo(plan_table(plan_run(train, val, checkpoints, rates)))

@@ -49,12 +49,20 @@ def test_rates_are_positive_and_finite():
     assert min(rates.commit_sample, rates.score_loss, rates.pair) > 0
 
 
+def test_measurements_leave_nothing_behind(tmp_path, capsys):
+    measure_rates(5, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    sizes = ["--train", "10", "--val", "10", "--checkpoints", "5"]
+    assert main(["plan", *sizes, "--folder", str(tmp_path / "none")]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
 def test_long_trajectories_take_longer():
     assert measure_rates(4096).pair > 8 * measure_rates(20).pair
 
 
 def test_command_line(monkeypatch, capsys):
-    monkeypatch.setattr(planning, "measure_rates", lambda _checkpoints: RATES)
+    monkeypatch.setattr(planning, "measure_rates", lambda _checkpoints, _folder: RATES)
     assert main(["plan", "--train", "1281167", "--val", "12800", "--checkpoints", "90"]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == plan_table(plan_run(1_281_167, 12_800, 90, RATES))
