@@ -47,6 +47,21 @@ class Queries:
         """Number of queries."""
         return len(self.defined)
 
+    def rows(self) -> NDArray[np.float32]:
+        """Unit signals, shape (M, S)."""
+        length = self.units.shape[1]
+        return self.units.transpose(0, 2, 1).reshape(-1, length)[: self.size]
+
+    def arranged(self, order: NDArray[np.int64]) -> "Queries":
+        """The same queries in another order."""
+        return Queries(
+            self.signal,
+            self.losses[:, order],
+            as_groups(self.rows()[order]),
+            self.defined[order],
+            self.complete[order],
+        )
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -74,7 +89,6 @@ def pack_queries(losses: NDArray[Any], *, signal: Signal, sign: int = 1) -> Quer
     length = signal_length(num_checkpoints, signal)
     num_groups = -(-num_queries // QUERIES)
     units = aligned_empty((num_groups, length, QUERIES))
-    units.fill(np.nan)
     defined = np.zeros(num_queries, dtype=np.bool_)
     complete = np.zeros(num_queries, dtype=np.bool_)
     step = QUERIES * max(FLOAT64_BYTES // (8 * QUERIES * max(num_checkpoints, 1)), 1)
@@ -82,11 +96,7 @@ def pack_queries(losses: NDArray[Any], *, signal: Signal, sign: int = 1) -> Quer
         some = slice(begin, min(begin + step, num_queries))
         rows, defined[some] = unit_signals(as_rows(losses[:, some]), signal=signal)
         complete[some] = ~np.isnan(rows).any(axis=1) & defined[some]
-        groups = -(-len(rows) // QUERIES)
-        padded = np.full((groups * QUERIES, length), np.nan, dtype=np.float32)
-        np.multiply(rows, sign, out=padded[: len(rows)], casting="same_kind")
-        first = begin // QUERIES
-        units[first : first + groups] = padded.reshape(groups, QUERIES, length).transpose(0, 2, 1)
+        units[begin // QUERIES : -(-some.stop // QUERIES)] = as_groups(sign * rows)
     return Queries(signal, losses, units, defined, complete)
 
 
@@ -139,6 +149,17 @@ def _mend(losses: NDArray[Any], signal: Signal, units: NDArray[np.float32]) -> N
         blocks, lanes = np.divmod(columns, LANES)
         units[blocks, :, lanes] = unit_signals(rows, signal=signal)[0]
     return complete
+
+
+def as_groups(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows [M, S] as float32 groups [group, term, place], the last filled up with NaN."""
+    num_rows, length = rows.shape
+    num_groups = -(-num_rows // QUERIES)
+    padded = np.full((num_groups * QUERIES, length), np.nan, dtype=np.float32)
+    padded[:num_rows] = rows
+    groups = aligned_empty((num_groups, length, QUERIES))
+    groups[:] = padded.reshape(num_groups, QUERIES, length).transpose(0, 2, 1)
+    return groups
 
 
 def as_rows(losses: NDArray[Any]) -> NDArray[np.float64]:

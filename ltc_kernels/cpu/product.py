@@ -196,6 +196,47 @@ def any_outside(typing_context: Any, sums: Any, limits: Any, opposite: Any, firs
     return signature, generate
 
 
+def _define_reachable(both: bool) -> Any:
+    """Make `any_reachable`, for one end or for both."""
+
+    @intrinsic
+    def reachable(
+        typing_context: Any,
+        sums: Any,
+        rests: Any,
+        query_rests: Any,
+        limits: Any,
+        opposite: Any,
+        first: Any,
+    ) -> Any:
+        signature = types.boolean(sums, lanes, query_rests, limits, opposite, types.intp)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            sums, rests, query_rests, limits, opposite, first = arguments
+            kinds = signature.args
+            found = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [0] * LANES)
+            for place, values in enumerate(cgutils.unpack_tuple(builder, sums, QUERIES)):
+                rest = _element(context, builder, kinds[2], query_rests, first, place)
+                ends = [(values, kinds[3], limits)]
+                if both:
+                    ends.append((builder.fneg(values), kinds[4], opposite))
+                for value, kind, array in ends:
+                    limit = _element(context, builder, kind, array, first, place)
+                    bound = _llvm(builder, f"llvm.fma.v{LANES}f32", [rests, rest, value], _VECTOR)
+                    found = builder.or_(found, builder.fcmp_ordered(">", bound, limit))
+            return builder.icmp_unsigned("!=", builder.bitcast(found, _MASK), _MASK(0))
+
+        return signature, generate
+
+    return reachable
+
+
+# Whether some value within ``rests * query_rests[first + q]`` of ``sums[q]`` lies above its limit,
+# or, for both ends, its negative above its own.
+any_reachable_above = _define_reachable(both=False)
+any_reachable_outside = _define_reachable(both=True)
+
+
 @intrinsic
 def mask_above(typing_context: Any, values: Any, limit: Any) -> Any:
     """One bit per lane, the first the lowest: set where the value lies above ``limit``."""
