@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.timing import Timing
-from ltc.rounding import to_stored
+from ltc.store.rounding import to_stored
 from ltc.store import open_store
-from ltc.writer import SplitRecord, StoreWriter
+from ltc.store.writer import SplitRecord, StoreWriter
 
 LIMIT_MS = 60
 

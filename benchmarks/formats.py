@@ -18,10 +18,10 @@ from zarr.storage import LocalStore
 from benchmarks import inputs, recorded
 from benchmarks.results import Table
 from benchmarks.timing import Timing, measure
-from ltc.encoding import Encoder, encode
-from ltc.format import array_documents
-from ltc.header import Header
-from ltc.pipeline import ArrayReader
+from ltc.store.encoding import Encoder, encode
+from ltc.store.format import array_documents
+from ltc.store.header import Header
+from ltc.store.pipeline import ArrayReader
 from ltc.tiles import ROW_PADDING, tile_width
 
 PATH = "train/losses"

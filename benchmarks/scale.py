@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.results import Table
 from benchmarks.timing import Timing
-from ltc.writer import SplitRecord, StoreWriter
+from ltc.store.writer import SplitRecord, StoreWriter
 
 ROUNDS = 5
 COLD_ROUNDS = 3

@@ -7,17 +7,17 @@ sample by how its loss moves with the validation loss (`score`), and select a co
 Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
 """
 
-from ltc.arrays import write_store
-from ltc.coreset import Coreset
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
-from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.online import OnlineScorer
+from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
+from ltc.selection import Coreset
 from ltc.stability import Stability, stability
 from ltc.store import Store, open_store
+from ltc.store.arrays import write_store
 
 __all__ = [
     "Coreset",

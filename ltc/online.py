@@ -10,9 +10,9 @@ import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.online_state import Progress, pack, unpack
-from ltc.rounding import to_stored
-from ltc.samples import Samples, check_together, to_numpy
 from ltc.scores import Scores
+from ltc.store.rounding import to_stored
+from ltc.store.samples import Samples, check_together, to_numpy
 from ltc_kernels import ReferenceStep, online_scores, online_state, online_update
 from ltc_kernels.checks import check_signal
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ltc.errors import ArgumentValueError
-from ltc.samples import to_numpy
+from ltc.store.samples import to_numpy
 from ltc_kernels import OnlineState, ReferenceMoments
 from ltc_kernels.online import fields
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from ltc.errors import ArgumentValueError, BackendUnavailableError
-from ltc.picking import pick_samples
 from ltc.score_plan import usable_checkpoints
 from ltc.scoring import DEVICES
 from ltc.store import Store, open_store
+from ltc.store.picking import pick_samples
 from ltc.tiles import read_tiles, tile_width
 from ltc_kernels import PairSearch, pair_correlation, query_slices
 from ltc_kernels.checks import check_k, check_signal

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.format import CHUNK_SAMPLES
 from ltc.recorder import Recorder
 from ltc.scoring import BYTES_PER_SAMPLE, WORKSPACE, score
+from ltc.store.format import CHUNK_SAMPLES
 from ltc.tables import columns, counted
 from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, tile_width
 from ltc_kernels import PairSearch

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.picking import pick_checkpoints
 from ltc.store import Store
+from ltc.store.picking import pick_checkpoints
 from ltc_kernels.algebra import MINIMUM_VALUES, Signal, signal_length
 from ltc_kernels.checks import check_groups, check_signal
 

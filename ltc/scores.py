@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from ltc.coreset import Coreset
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.ranking import best_first, stable_order
 from ltc.score_files import read_npz, write_npz
-from ltc.selection import select
-from ltc.selection_plan import Balance, Strategy, plan_selection
+from ltc.selection import Coreset
+from ltc.selection.picks import select
+from ltc.selection.plan import Balance, Strategy, plan_selection
+from ltc.selection.ranking import best_first, stable_order
 from ltc.store import Store, open_store
 from ltc.tables import scores_table
 

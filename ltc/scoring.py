@@ -15,7 +15,7 @@ from ltc.references import mean_references, pair_references
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
-from ltc.store_scores import write_scores
+from ltc.store.scores import write_scores
 from ltc.tiles import parse_memory, read_tiles, tile_width
 from ltc_kernels import (
     PreparedPairs,

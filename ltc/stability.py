@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.selection_plan import Balance
+    from ltc.selection.plan import Balance
 
 __all__ = ["Stability", "stability", "stability_table"]
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.ranking import numbered
+from ltc.selection.ranking import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from ltc.commits import SplitCommit
-    from ltc.coreset import Coreset
     from ltc.scores import Scores
+    from ltc.selection import Coreset
     from ltc.store import Store
-    from ltc.verification import Verification
+    from ltc.store.commits import SplitCommit
+    from ltc.store.verification import Verification
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _QUANTILE_NAMES = ("lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest", "mean")

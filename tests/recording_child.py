@@ -16,7 +16,7 @@ import numpy as np
 import stores
 
 from ltc.errors import StoreNotFoundError
-from ltc.writer import StoreWriter
+from ltc.store.writer import StoreWriter
 
 # Enough samples that a kill often falls into the writing of a chunk.
 SIZES = {"train": 300_000, "val": 20_000}

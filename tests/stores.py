@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ltc.commits import SplitRecord
-from ltc.rounding import to_stored
 from ltc.store import open_store
-from ltc.writer import StoreWriter
+from ltc.store.commits import SplitRecord
+from ltc.store.rounding import to_stored
+from ltc.store.writer import StoreWriter
 
 NUM_TRAIN, NUM_VAL, NUM_GROUPS = 11, 5, 3
 SIZES = {"train": NUM_TRAIN, "val": NUM_VAL}

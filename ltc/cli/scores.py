@@ -173,7 +173,7 @@ def select(
       ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
       ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
     """
-    from ltc.coreset import SUFFIXES, load_indices
+    from ltc.selection.coreset import SUFFIXES, load_indices
     from ltc.store import open_store
     from ltc.tables import coreset_table
 

@@ -8,7 +8,6 @@ import stores
 import torch
 import zarr
 
-from ltc.arrays import write_store
 from ltc.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -16,9 +15,10 @@ from ltc.errors import (
     StoreLockedError,
     StoreNotFoundError,
 )
-from ltc.files import LocalFiles
 from ltc.store import open_store
-from ltc.writer import StoreWriter
+from ltc.store.arrays import write_store
+from ltc.store.files import LocalFiles
+from ltc.store.writer import StoreWriter
 
 RANDOM = np.random.default_rng(0)
 TRAIN = RANDOM.exponential(size=(6, 9)).astype(np.float32)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ltc import batches
-from ltc.batches import logits_batch, losses_batch
-from ltc.buffers import DeviceBatch, HostBatch
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
+from ltc.recorder import batches
+from ltc.recorder.batches import logits_batch, losses_batch
+from ltc.recorder.buffers import DeviceBatch, HostBatch
 
 # float32 at the size of the largest logit, from which the loss is a difference.
 ATOL = 4 * float(np.spacing(np.float32(4.0)))

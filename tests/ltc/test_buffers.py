@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltc.buffers import DeviceBatch, DeviceBuffer, HostBatch, HostBuffer, SplitBuffer
 from ltc.errors import ArgumentIndexError, RecorderStateError
+from ltc.recorder.buffers import DeviceBatch, DeviceBuffer, HostBatch, HostBuffer, SplitBuffer
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ltc.arrays import write_store
 from ltc.cli import main
 from ltc.cli.arguments import parse_checkpoints, parse_fractions
-from ltc.coreset import load_indices
 from ltc.errors import ArgumentValueError
 from ltc.scores import load_scores
+from ltc.selection.coreset import load_indices
 from ltc.store import open_store
+from ltc.store.arrays import write_store
 
 COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors", "plan")
 CHECKPOINTS, TRAIN, VAL, CLASSES = 12, 300, 60, 3
@@ -253,7 +253,7 @@ def test_select_from_one_ranking_where_there_are_no_labels(ltc, tmp_path):
 
 
 def test_stale_scores_are_one_line_of_warning(run, tmp_path):
-    from ltc.store_scores import write_scores
+    from ltc.store.scores import write_scores
 
     write_scores(run, "old", np.zeros(TRAIN, np.float32), {"committed": 5})
     with pytest.warns(UserWarning, match="made from 5 committed checkpoints, the store has 12"):

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from ltc.arrays import write_store
 from ltc.cli import main
 from ltc.pairs import neighbors
+from ltc.store.arrays import write_store
 
 CHECKPOINTS, TRAIN, VAL = 8, 40, 6
 

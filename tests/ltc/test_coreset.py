@@ -4,9 +4,9 @@ import os
 import numpy as np
 import pytest
 
-from ltc.coreset import Coreset, load_indices
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.scores import Scores
+from ltc.selection.coreset import Coreset, load_indices
 from ltc.tables import coreset_table
 
 INDICES = np.array([1, 7, 20_000_000], np.int64)

@@ -17,9 +17,9 @@ import stores
 import zarr
 
 from ltc.errors import RecorderStateError, StoreNotFoundError
-from ltc.files import LocalFiles
 from ltc.store import open_store
-from ltc.writer import StoreWriter
+from ltc.store.files import LocalFiles
+from ltc.store.writer import StoreWriter
 
 KILLS = 50
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -101,7 +101,7 @@ def row_digests(path, row):
 def test_the_lock_ends_with_the_process_even_if_its_children_live(path):
     """A killed training leaves data loader workers for some seconds; a restart need not wait."""
     program = (
-        "import os, sys, time, stores; from ltc.writer import StoreWriter\n"
+        "import os, sys, time, stores; from ltc.store.writer import StoreWriter\n"
         "writer = StoreWriter.create(sys.argv[1], **stores.arguments())\n"
         "writer.append(0, *stores.records(0))\n"
         "child = os.fork()\n"

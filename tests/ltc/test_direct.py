@@ -5,14 +5,14 @@ import pytest
 
 import ltc
 from kernels import cases
-from ltc.direct import DirectReader
 from ltc.errors import StoreCorruptError
+from ltc.store.direct import DirectReader
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     """A store of three chunks a row, the last of them short."""
-    monkeypatch.setattr("ltc.writer.CHUNK_SAMPLES", 100)
+    monkeypatch.setattr("ltc.store.writer.CHUNK_SAMPLES", 100)
     losses = cases.trajectories(6, 250)
     losses[2, 7] = np.nan
     ltc.write_store(tmp_path / "run.zarr", losses, cases.trajectories(6, 10))

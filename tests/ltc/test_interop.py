@@ -9,7 +9,7 @@ import tensorstore
 import xarray
 import zarr
 
-import ltc.writer
+import ltc.store.writer
 from ltc.store import open_store
 
 CHECKPOINTS = (0, 1.5, 3)
@@ -18,7 +18,7 @@ IDS = {"train_ids": np.arange(11) * 7, "val_ids": ["a", "b", "cc", "d", ""]}
 
 @pytest.fixture(params=[None, "zstd"])
 def path(tmp_path, request, monkeypatch):
-    monkeypatch.setattr(ltc.writer, "CHUNK_SAMPLES", 4)
+    monkeypatch.setattr(ltc.store.writer, "CHUNK_SAMPLES", 4)
     return stores.write(tmp_path / "run.zarr", CHECKPOINTS, compression=request.param, **IDS)
 
 
@@ -117,6 +117,6 @@ def test_consolidated_metadata_that_a_user_adds_is_not_left_to_go_stale(path, re
         zarr.consolidate_metadata(path)
     compression = request.node.callspec.params["path"]
     arguments = stores.arguments(compression=compression, **IDS)
-    with ltc.writer.StoreWriter.resume(path, **arguments) as writer:
+    with ltc.store.writer.StoreWriter.resume(path, **arguments) as writer:
         writer.append(4, *stores.records(4))
     assert zarr.open_group(path, mode="r")["train/losses"].shape == (4, 11)

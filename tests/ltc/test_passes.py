@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.passes import evaluating, pass_batches
+from ltc.recorder.passes import evaluating, pass_batches
 
 INPUTS = torch.eye(4)
 TARGETS = torch.tensor([0, 1, 2, 0])

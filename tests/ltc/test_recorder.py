@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ltc import batches
 from ltc.dataset import IndexedDataset
 from ltc.errors import (
     ArgumentIndexError,
@@ -22,7 +21,7 @@ from ltc.errors import (
     StoreLockedError,
     StoreMismatchError,
 )
-from ltc.recorder import Recorder
+from ltc.recorder import Recorder, batches
 from ltc.store import open_store
 
 TRAIN_LABELS = np.array([0, 1, 2, 0, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ltc.errors import ArgumentTypeError
-from ltc.rounding import to_stored
+from ltc.store.rounding import to_stored
 
 CASES = [
     # loss, what is stored, clipped, nonfinite

@@ -8,8 +8,8 @@ import pytest
 from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreError, StoreNotFoundError
 from ltc.scores import Scores, StaleScoresWarning, load_scores
 from ltc.store import open_store
-from ltc.store_scores import write_scores
-from ltc.writer import StoreWriter
+from ltc.store.scores import write_scores
+from ltc.store.writer import StoreWriter
 
 VALUES = np.array([0.5, np.nan, 0.9, 0.5, -0.25], np.float32)
 LABELS = np.array([1, 0, 3, 1, 1], np.int32)
@@ -182,7 +182,7 @@ def test_a_name_is_for_stores_only(scores, tmp_path):
 @pytest.fixture
 def run(tmp_path):
     """A store of five training samples and four checkpoints, with scores made from these."""
-    from ltc.arrays import write_store
+    from ltc.store.arrays import write_store
 
     path = tmp_path / "run.zarr"
     train = np.arange(20, dtype=np.float32).reshape(4, 5)
@@ -200,7 +200,7 @@ def run(tmp_path):
 
 
 def append(path):
-    from ltc.writer import SplitRecord
+    from ltc.store.writer import SplitRecord
 
     with_labels = {"train_labels": LABELS, "val_labels": np.array([0, 3])}
     writer = StoreWriter.resume(

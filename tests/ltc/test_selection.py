@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from naive_selection import naive_select
 
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
-from ltc.ranking import best_first, stable_order
 from ltc.scores import Scores
-from ltc.selection_plan import BALANCES, STRATEGIES
-from ltc.shares import equal_shares, largest_remainder, proportional_shares, strata_shares
+from ltc.selection.plan import BALANCES, STRATEGIES
+from ltc.selection.ranking import best_first, stable_order
+from ltc.selection.shares import equal_shares, largest_remainder, proportional_shares, strata_shares
 
 NAN = np.nan
 

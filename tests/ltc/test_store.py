@@ -12,7 +12,7 @@ import stores
 import zarr
 from zarr.storage import LocalStore, MemoryStore
 
-import ltc.writer
+import ltc.store.writer
 from ltc.errors import (
     ArgumentIndexError,
     ArgumentTypeError,
@@ -23,7 +23,7 @@ from ltc.errors import (
     StoreNotFoundError,
 )
 from ltc.store import open_store
-from ltc.writer import StoreWriter
+from ltc.store.writer import StoreWriter
 
 CHECKPOINTS = (0.5, 1, 2, 4, 8)
 EXPECTED = np.stack([stores.losses("train", checkpoint) for checkpoint in CHECKPOINTS])
@@ -37,7 +37,7 @@ IDS = {"train_ids": np.arange(11) - 5, "val_ids": ["a", "bb", "", "ä/4", "e"]}
 def written(tmp_path_factory):
     """A store with three chunks to a row of train, and two to one of val."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ltc.writer, "CHUNK_SAMPLES", 4)
+        patch.setattr(ltc.store.writer, "CHUNK_SAMPLES", 4)
         return stores.write(tmp_path_factory.mktemp("store") / "run.zarr", CHECKPOINTS, **IDS)
 
 
@@ -99,7 +99,7 @@ def any_store(request, path, monkeypatch):
     if request.param == "memory":
         return open_store(in_memory(path))
     if request.param != "direct":
-        monkeypatch.setattr("ltc.direct.DirectReader.of", lambda *_: None)
+        monkeypatch.setattr("ltc.store.direct.DirectReader.of", lambda *_: None)
     if request.param == "without zarrs":
         monkeypatch.setitem(sys.modules, "zarrs", None)
     return open_store(path)
@@ -142,7 +142,7 @@ def test_any_checkpoints(any_store, checkpoints):
 
 
 def test_samples_in_any_order_are_read_in_windows(any_store, monkeypatch):
-    monkeypatch.setattr("ltc.picking._WINDOW_BYTES", 16)  # two checkpoints of four samples
+    monkeypatch.setattr("ltc.store.picking._WINDOW_BYTES", 16)  # two checkpoints of four samples
     np.testing.assert_array_equal(
         any_store.read("train", [10, 0, 3, 4, 0]), EXPECTED[:, [10, 0, 3, 4, 0]]
     )
@@ -454,7 +454,7 @@ def test_a_broken_root(path, text):
     ("values", "message"),
     [
         ({"format": 2}, r"format 2 is newer than this version of ltc reads \(up to 1\)"),
-        ({"format": "1"}, "ltc.format must be an integer from 1, got '1'"),
+        ({"format": "1"}, "ltc.store.format must be an integer from 1, got '1'"),
         ({"dtype": "float32"}, "ltc.dtype must be float16, got 'float32'"),
         ({"committed": -1}, "ltc.committed must be an integer from 0, got -1"),
         ({"committed": 2.0}, "ltc.committed must be an integer from 0, got 2.0"),
@@ -522,7 +522,7 @@ def test_a_view_notices_that_the_store_was_rewound(path):
 
 def test_opening_waits_for_a_rewind_to_settle(path, monkeypatch):
     """The root is read before a rewind, the arrays after it."""
-    read, rewound = ltc.store.read_bytes, []
+    read, rewound = ltc.store.reading.read_bytes, []
 
     def rewind_first(store, key):
         if key == "train/checkpoint/zarr.json" and not rewound:
@@ -531,5 +531,5 @@ def test_opening_waits_for_a_rewind_to_settle(path, monkeypatch):
                 writer.rewind(1)
         return read(store, key)
 
-    monkeypatch.setattr("ltc.store.read_bytes", rewind_first)
+    monkeypatch.setattr("ltc.store.reading.read_bytes", rewind_first)
     assert open_store(path).checkpoints.tolist() == [0.5, 1]

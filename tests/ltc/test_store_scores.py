@@ -5,8 +5,7 @@ import pytest
 import stores
 import zarr
 
-import ltc.writer
-from ltc.directory import lock_directory
+import ltc.store.writer
 from ltc.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -15,10 +14,11 @@ from ltc.errors import (
     StoreLockedError,
     StoreNotFoundError,
 )
-from ltc.files import LocalFiles
 from ltc.store import open_store
-from ltc.store_scores import write_scores
-from ltc.writer import StoreWriter
+from ltc.store.directory import lock_directory
+from ltc.store.files import LocalFiles
+from ltc.store.scores import write_scores
+from ltc.store.writer import StoreWriter
 
 VALUES = np.random.default_rng(0).uniform(-1, 1, stores.NUM_TRAIN).astype(np.float32)
 VALUES[3] = np.nan
@@ -27,7 +27,7 @@ ATTRIBUTES = {"signal": "loss", "committed": 3, "checkpoints": [0.0, 1.0, 2.0], 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.setattr(ltc.writer, "CHUNK_SAMPLES", 4)  # three chunks
+    monkeypatch.setattr(ltc.store.writer, "CHUNK_SAMPLES", 4)  # three chunks
     return stores.write(tmp_path / "run.zarr")
 
 

@@ -22,9 +22,9 @@ from ltc.errors import (
     StoreMismatchError,
     StoreNotFoundError,
 )
-from ltc.files import LocalFiles
 from ltc.store import open_store
-from ltc.writer import StoreWriter
+from ltc.store.files import LocalFiles
+from ltc.store.writer import StoreWriter
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_commits_one_after_another(path):
 
 
 def test_more_commits_than_one_chunk_of_records(path, monkeypatch):
-    monkeypatch.setattr("ltc.format.CHUNK_CHECKPOINTS", 4)
-    monkeypatch.setattr("ltc.writer.CHUNK_CHECKPOINTS", 4)
+    monkeypatch.setattr("ltc.store.format.CHUNK_CHECKPOINTS", 4)
+    monkeypatch.setattr("ltc.store.writer.CHUNK_CHECKPOINTS", 4)
     with create(path) as writer:
         for checkpoint in range(6):
             writer.append(checkpoint, *stores.records(checkpoint))
@@ -414,7 +414,8 @@ def test_a_second_writer_is_refused(path):
 
 def test_a_writer_in_another_process_is_refused(path):
     program = (
-        "import sys, stores; from ltc.errors import StoreLockedError; from ltc.writer import *\n"
+        "import sys, stores\n"
+        "from ltc.errors import StoreLockedError; from ltc.store.writer import *\n"
         "try: StoreWriter.resume(sys.argv[1], **stores.arguments())\n"
         "except StoreLockedError as error: print(error)"
     )

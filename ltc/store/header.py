@@ -97,7 +97,7 @@ class Header:
             raise StoreFormatError(f"ltc must be an object, got {value!r}")
         version = value.get("format")
         if not isinstance(version, int) or version < 1:
-            raise StoreFormatError(f"ltc.format must be an integer from 1, got {version!r}")
+            raise StoreFormatError(f"ltc.store.format must be an integer from 1, got {version!r}")
         if version > FORMAT:
             raise StoreFormatError(
                 f"format {version} is newer than this version of ltc reads (up to {FORMAT}); "

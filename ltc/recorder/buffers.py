@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from ltc.errors import ArgumentIndexError, RecorderStateError
-from ltc.rounding import to_stored
-from ltc.writer import SplitRecord
+from ltc.store.rounding import to_stored
+from ltc.store.writer import SplitRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ltc.errors import ArgumentTypeError, StoreNotFoundError
-from ltc.samples import to_numpy
-from ltc.writer import StoreWriter
+from ltc.store.samples import to_numpy
+from ltc.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     import os
@@ -38,7 +38,7 @@ def open_writer(path: str | os.PathLike[str], *, resume: bool, **arguments: Any)
     resume : bool
         Whether a store with commits is to be continued; it is an error otherwise.
     **arguments
-        Those of :meth:`ltc.writer.StoreWriter.create`, which checks them.
+        Those of :meth:`ltc.store.writer.StoreWriter.create`, which checks them.
     """
     if resume:
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zarr.core.buffer import Buffer
 
-    from ltc.format import Document
+    from ltc.store.format import Document
 
 __all__ = ["CONFIG", "EncodedChunk", "Encoder", "encode"]
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
-from ltc.commits import Commit, SplitRecord, to_arrays
-from ltc.directory import StoreDirectory
-from ltc.encoding import Encoder, encode
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
-from ltc.files import local_path
-from ltc.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES
-from ltc.header import Header
-from ltc.samples import Samples, check_same, check_together
-from ltc.store import open_store
+from ltc.store.commits import Commit, SplitRecord, to_arrays
+from ltc.store.directory import StoreDirectory
+from ltc.store.encoding import Encoder, encode
+from ltc.store.files import local_path
+from ltc.store.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES
+from ltc.store.header import Header
+from ltc.store.reading import open_store
+from ltc.store.samples import Samples, check_same, check_together
 
 if TYPE_CHECKING:
     import os

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ltc.batches import is_tensor, logits_batch, losses_batch
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.recorder.batches import is_tensor, logits_batch, losses_batch
 
 if TYPE_CHECKING:
     import torch
 
-    from ltc.buffers import Batch
+    from ltc.recorder.buffers import Batch
 
 Step: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
 

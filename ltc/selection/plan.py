@@ -1,6 +1,6 @@
 """What a selection was asked for, checked.
 
-:func:`plan_selection` makes the plan that :func:`ltc.selection.select` carries out.
+:func:`plan_selection` makes the plan that :func:`ltc.selection.picks.select` carries out.
 """
 
 from __future__ import annotations

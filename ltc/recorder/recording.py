@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ltc.batches import logits_batch, losses_batch
-from ltc.buffers import SplitBuffer
-from ltc.destination import open_writer, split_size
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
-from ltc.passes import evaluating, pass_batches
+from ltc.recorder.batches import logits_batch, losses_batch
+from ltc.recorder.buffers import SplitBuffer
+from ltc.recorder.destination import open_writer, split_size
+from ltc.recorder.passes import evaluating, pass_batches
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from ltc.passes import Step
-    from ltc.writer import SplitRecord
+    from ltc.recorder.passes import Step
+    from ltc.store.writer import SplitRecord
 
 _log = logging.getLogger("ltc")
 

@@ -2,7 +2,7 @@
 
 Values on the CPU are checked at once. Of tensors on another device only shapes and dtypes are
 looked at, because reading a value would make the host wait for the device; see
-:class:`ltc.buffers.DeviceBuffer`.
+:class:`ltc.recorder.buffers.DeviceBuffer`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from ltc.buffers import Batch, DeviceBatch, HostBatch
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
+from ltc.recorder.buffers import Batch, DeviceBatch, HostBatch
 
 if TYPE_CHECKING:
     import torch

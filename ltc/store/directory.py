@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltc.errors import StoreExistsError, StoreFormatError, StoreNotFoundError
-from ltc.files import LocalFiles
-from ltc.format import (
+from ltc.store.files import LocalFiles
+from ltc.store.format import (
     ROOT,
     array_documents,
     group_documents,
@@ -21,15 +21,15 @@ from ltc.format import (
     root_document,
     serialise,
 )
-from ltc.lock import FileLock
-from ltc.pipeline import check_metadata
+from ltc.store.lock import FileLock
+from ltc.store.pipeline import check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ltc.encoding import EncodedChunk
-    from ltc.format import Document
-    from ltc.header import Header
+    from ltc.store.encoding import EncodedChunk
+    from ltc.store.format import Document
+    from ltc.store.header import Header
 
 __all__ = ["StoreDirectory", "existing_header", "lock_directory"]
 
@@ -188,7 +188,7 @@ def lock_directory(path: Path, owner: str, *, fsync: bool) -> tuple[FileLock, Lo
     owner : str
         The kind; different ones don't exclude each other.
     fsync : bool
-        As for :class:`ltc.files.LocalFiles`.
+        As for :class:`ltc.store.files.LocalFiles`.
 
     Returns
     -------

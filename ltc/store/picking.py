@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ltc.pipeline import ArrayReader
+    from ltc.store.pipeline import ArrayReader
 
 __all__ = ["check_out", "pick_checkpoints", "pick_samples", "read_picked"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ltc.pipeline import ArrayReader, ChunkState
+    from ltc.store.pipeline import ArrayReader, ChunkState
 
 __all__ = ["Verification", "verify"]
 

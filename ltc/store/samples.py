@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.header import IdType
-    from ltc.store import Store
+    from ltc.store.header import IdType
+    from ltc.store.reading import Store
 
 __all__ = ["Samples", "check_same", "check_stored_labels", "check_together", "to_numpy"]
 

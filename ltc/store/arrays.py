@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.rounding import to_stored
-from ltc.samples import to_numpy
-from ltc.writer import SplitRecord, StoreWriter
+from ltc.store.rounding import to_stored
+from ltc.store.samples import to_numpy
+from ltc.store.writer import SplitRecord, StoreWriter
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +76,7 @@ def write_store(
     >>> val = np.random.default_rng(1).random((5, 20), np.float32)
     >>> path = directory / "run.zarr"
     >>> write_store(path, train, val, checkpoints=[0, 10, 20, 30, 40])
-    >>> from ltc.store import open_store
+    >>> from ltc.store.reading import open_store
     >>> open_store(path).checkpoints
     array([ 0., 10., 20., 30., 40.])
     """

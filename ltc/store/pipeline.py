@@ -1,9 +1,9 @@
 """Chunks to values.
 
-Uncompressed losses on a local disk are read straight into place (`ltc.direct`). Other reading goes
-through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline elsewhere;
-either is made for the array at hand, so the user's zarr configuration is neither read nor changed
-for the choice.
+Uncompressed losses on a local disk are read straight into place (`ltc.store.direct`). Other reading
+goes through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline
+elsewhere; either is made for the array at hand, so the user's zarr configuration is neither read
+nor changed for the choice.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import collect_aiterator, sync
 from zarr.storage import LocalStore, StorePath
 
-from ltc.direct import DirectReader
-from ltc.encoding import CONFIG
 from ltc.errors import StoreCorruptError, StoreFormatError
+from ltc.store.direct import DirectReader
+from ltc.store.encoding import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zarr.abc.codec import CodecPipeline
     from zarr.abc.store import Store as ZarrStore
 
-    from ltc.format import Document
+    from ltc.store.format import Document
 
 __all__ = ["ArrayReader", "ChunkState", "check_metadata", "list_names", "read_bytes"]
 

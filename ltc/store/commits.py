@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
-from ltc.format import COUNTS, MODES, SPLITS
+from ltc.store.format import COUNTS, MODES, SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class SplitRecord:
     Attributes
     ----------
     losses : float16 array [sample]
-        NaN where a sample was not seen; see :func:`ltc.rounding.to_stored`.
+        NaN where a sample was not seen; see :func:`ltc.store.rounding.to_stored`.
     observed : int
         Number of samples seen.
     duplicate : int

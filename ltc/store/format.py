@@ -14,10 +14,10 @@ import json
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ltc.errors import StoreFormatError
-from ltc.header import Header
+from ltc.store.header import Header
 
 if TYPE_CHECKING:
-    from ltc.header import Compression
+    from ltc.store.header import Compression
 
 __all__ = [
     "CHUNK_CHECKPOINTS",

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltc.ranking import best_first, first_of_each, numbered, stable_order
-from ltc.shares import equal_shares, proportional_shares, strata_shares
+from ltc.selection.ranking import best_first, first_of_each, numbered, stable_order
+from ltc.selection.shares import equal_shares, proportional_shares, strata_shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ltc.selection_plan import SelectionPlan
+    from ltc.selection.plan import SelectionPlan
 
 STRATA = 50
 
@@ -36,7 +36,7 @@ def select(
     labels : int32 [N] or None
         Non-negative classes.
     plan : SelectionPlan
-        Made by :func:`ltc.selection_plan.plan_selection` for these N samples.
+        Made by :func:`ltc.selection.plan.plan_selection` for these N samples.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def select(
 
     Examples
     --------
-    >>> from ltc.selection_plan import plan_selection
+    >>> from ltc.selection.plan import plan_selection
     >>> values = np.array([0.9, 0.8, 0.7, 0.1, np.nan], np.float32)
     >>> labels = np.array([0, 0, 0, 1, 1], np.int32)
     >>> select(values, labels, plan_selection(5, labelled=True, k=3))

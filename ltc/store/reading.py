@@ -10,16 +10,16 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
-from ltc.commits import RECORD_PATHS, Commit, from_arrays
-from ltc.directory import existing_header
 from ltc.errors import ArgumentValueError, StoreCorruptError, StoreError, StoreNotFoundError
-from ltc.files import local_path
-from ltc.format import ROOT, SPLITS, array_documents, parse_array, parse_root
-from ltc.picking import check_out, pick_checkpoints, pick_samples, read_picked
-from ltc.pipeline import ArrayReader, list_names, read_bytes
-from ltc.samples import check_stored_labels
-from ltc.store_scores import open_scores, read_scores
-from ltc.verification import Verification, verify
+from ltc.store.commits import RECORD_PATHS, Commit, from_arrays
+from ltc.store.directory import existing_header
+from ltc.store.files import local_path
+from ltc.store.format import ROOT, SPLITS, array_documents, parse_array, parse_root
+from ltc.store.picking import check_out, pick_checkpoints, pick_samples, read_picked
+from ltc.store.pipeline import ArrayReader, list_names, read_bytes
+from ltc.store.samples import check_stored_labels
+from ltc.store.scores import open_scores, read_scores
+from ltc.store.verification import Verification, verify
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ltc.header import Header
+    from ltc.store.header import Header
 
 __all__ = ["Commit", "Store", "Verification", "open_store"]
 
@@ -59,7 +59,7 @@ def open_store(path: str | os.PathLike[str] | ZarrStore) -> Store:
     Examples
     --------
     >>> import numpy as np
-    >>> from ltc.arrays import write_store
+    >>> from ltc.store.arrays import write_store
     >>> path = directory / "run.zarr"
     >>> write_store(path, np.ones((4, 3), np.float32), np.ones((4, 2), np.float32))
     >>> store = open_store(path)
@@ -311,7 +311,7 @@ class Store:
         values : float32 array [sample]
             One per training sample.
         attributes : dict
-            As given to :func:`ltc.store_scores.write_scores`.
+            As given to :func:`ltc.store.scores.write_scores`.
 
         Raises
         ------

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.directory import existing_header, lock_directory
-from ltc.encoding import Encoder, encode
 from ltc.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     StoreCorruptError,
     StoreFormatError,
 )
-from ltc.files import local_path
-from ltc.format import ROOT, parse_array, score_document, serialise
-from ltc.pipeline import ArrayReader, read_bytes
+from ltc.store.directory import existing_header, lock_directory
+from ltc.store.encoding import Encoder, encode
+from ltc.store.files import local_path
+from ltc.store.format import ROOT, parse_array, score_document, serialise
+from ltc.store.pipeline import ArrayReader, read_bytes
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zarr.abc.store import Store as ZarrStore
 
-    from ltc.header import Header
+    from ltc.store.header import Header
 
 __all__ = ["open_scores", "read_scores", "write_scores"]
 
