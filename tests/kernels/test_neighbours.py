@@ -129,7 +129,7 @@ def test_a_query_that_does_not_vary_has_no_neighbours(signal):
 
 @pytest.mark.parametrize("largest", [True, False])
 def test_identical_trajectories_come_by_index(largest):
-    """With gaps in some, whose values are found another way, one value has many samples."""
+    """One value has many samples."""
     train = np.repeat(cases.trajectories(12, 1), 20_000, axis=1)
     val = cases.trajectories(12, 7, seed=3)
     values, indices = pair_topk(train, val, 1000, signal="loss", largest=largest)
