@@ -90,8 +90,7 @@ def check_samples(samples: object, length: int, last: int) -> NDArray[np.int64]:
     array = np.asarray(samples)
     if array.shape != (length,):
         raise ArgumentValueError(
-            f"samples must have shape ({length},), one index per training sample, "
-            f"got {array.shape}"
+            f"samples must have shape ({length},), one index per training sample, got {array.shape}"
         )
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"samples must be integers, got {array.dtype}")
