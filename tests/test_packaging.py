@@ -18,8 +18,11 @@ import ltc_kernels
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (ltc, ltc_kernels)
-# Tools of the tests have no lower bound: constraints.txt has the one version that is used.
+# Tools of the tests and what benchmarks compare with have no lower bound: constraints.txt has the
+# one version that is used.
 TOOLS = {
+    "dask",
+    "faiss-cpu",
     "hypothesis",
     "mypy",
     "pytest",

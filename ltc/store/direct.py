@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectReader"]
 
-READERS = 4  # at a time: a disk wants more than one request, a file cache is content with one
+READERS = 2  # at a time: a disk wants more than one request, a file cache is content with one
 _CHECKSUM_BYTES = 4
 
 
