@@ -84,7 +84,7 @@ class Plan:
         for name, value, smallest in (
             ("seeds", self.seeds, 1),
             # With fewer checkpoints there is no score.
-            ("epochs", self.recipe.epochs, 4),
+            ("epochs", self.recipe.epochs, 3),
             ("workers", self.workers, 1),
         ):
             if value < smallest:

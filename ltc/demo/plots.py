@@ -125,7 +125,7 @@ def _trajectories(plan: Plan, run: Run) -> Figure:
         sample_losses = run.recording.train_losses[:, sample].astype(np.float64)
         mean_losses = run.recording.val_losses[:, of_group].mean(1, dtype=np.float64)
         losses, differences = axes[column], axes[column + 2]
-        checkpoints = np.arange(1, len(sample_losses) + 1)
+        checkpoints = np.arange(len(sample_losses))
         for trajectory, colour, line, label in (
             (sample_losses, ORANGE, "-", "training sample"),
             (mean_losses, BLUE, "--", "mean of its class in the validation split"),
@@ -141,7 +141,7 @@ def _trajectories(plan: Plan, run: Run) -> Figure:
             y=1.06,
             size=9,
         )
-        differences.set_xlabel("Checkpoint (epoch)", size=9)
+        differences.set_xlabel("Checkpoint (epochs trained)", size=9)
         _thumbnail(losses, plan.source.images[run.ids[sample]])
     axes[0].set_ylabel("Loss (nats)", size=9)
     axes[2].set_ylabel("Loss difference\n(standard deviations)", size=9)

@@ -45,7 +45,7 @@ def compose(plan: Plan, parts: Sequence[Part], seconds: float) -> str:
         f"Recording took {shares['update'] + shares['commit']:.1%} of the training time "
         f"(update {shares['update']:.1%}, commit {shares['commit']:.1%}: "
         f"{1000 * seconds_per_commit(runs):.0f} ms each); "
-        f"the validation passes {shares['evaluate']:.1%}.",
+        f"passes without training {shares['evaluate']:.1%}.",
         f"All of it took {seconds:.0f} s.",
     ]
     return "\n".join(lines)

@@ -1,7 +1,11 @@
 """A plain PyTorch training loop, with a recorder and without.
 
-The recorder costs three lines of `record`: `update` in the step, `evaluate` and `commit` at the end
-of an epoch. Everything else is what a training loop has anyway.
+The recorder costs a few lines of `record`: a checkpoint before the first step, `update` in each
+step, `evaluate` and `commit` at the end of an epoch. Everything else is what a loop has anyway.
+
+The checkpoint before training matters. Most of what a network learns of an easy data set it learns
+in the first epoch, and without it that part of the trajectory is missing: on Fashion-MNIST, with
+some labels flipped, the scores then hardly tell these from the others.
 """
 
 from collections.abc import Iterator
@@ -95,13 +99,14 @@ class Recording:
 def record(data: Data, recipe: Recipe, seed: int, store: Path) -> Recording:
     """Train on the whole training split and record it into `store`, which must not exist.
 
-    Training losses are those of the training steps; validation losses come from a pass at the end
-    of each epoch.
+    Checkpoint 0, before training, comes from a pass over both splits. After that, training losses
+    are those of the training steps; validation losses come from a pass at the end of each epoch.
     """
     trainer = _Trainer(data.train, recipe, recipe.iterations(len(data.train.labels)), seed)
-    val = _tensors(data.val)
-    train_losses = np.empty((recipe.epochs, len(data.train.labels)), np.float32)
-    val_losses = np.empty((recipe.epochs, len(data.val.labels)), np.float32)
+    train, val = _tensors(data.train), _tensors(data.val)
+    train_losses = np.empty((recipe.epochs + 1, len(data.train.labels)), np.float32)
+    val_losses = np.empty((recipe.epochs + 1, len(data.val.labels)), np.float32)
+    train_losses[0], val_losses[0] = (_losses(trainer.model, *split) for split in (train, val))
     aside = 0.0
     start = perf_counter()
     with ltc.Recorder(
@@ -111,13 +116,16 @@ def record(data: Data, recipe: Recipe, seed: int, store: Path) -> Recording:
         train_ids=data.train.ids,
         val_ids=data.val.ids,
     ) as recorder:
-        for epoch in range(recipe.epochs):
+        recorder.evaluate("train", trainer.model, _eval_batches(*train))
+        recorder.evaluate("val", trainer.model, _eval_batches(*val))
+        recorder.commit(0)
+        for epoch in range(1, recipe.epochs + 1):
             for index in trainer.batches():
                 losses = trainer.step(index)
                 recorder.update("train", index, losses=losses)
                 train_losses[epoch, index.numpy()] = losses.numpy()
             recorder.evaluate("val", trainer.model, _eval_batches(*val))
-            recorder.commit(epoch + 1)
+            recorder.commit(epoch)
 
             pause = perf_counter()
             val_losses[epoch] = _losses(trainer.model, *val)
