@@ -45,7 +45,7 @@ def test_its_python_runs(names, tmp_path, monkeypatch):
     assert len(blocks) > 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
-    assert names["losses"].shape == (5, 60)
+    assert names["losses"].shape == (6, 60)
     assert len(names["coreset"].indices) == 6
     assert (tmp_path / "coreset.npy").exists()
 

@@ -43,7 +43,7 @@ def demo(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the training data while recording, at least 3.",
+            help="Passes over the training data while recording, at least 4.",
             show_default="what suits the data set",
         ),
     ] = None,

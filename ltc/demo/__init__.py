@@ -80,7 +80,7 @@ def run(
     cutoff : float
         The share of each class that half of the coresets set aside, between 0 and 1.
     epochs : int, optional
-        Passes over the training split; by default what suits `dataset`. At least 3: fewer
+        Passes over the training split; by default what suits `dataset`. At least 4: fewer
         checkpoints have no score.
     workers : int, optional
         Processes that train at the same time; by default one per core. More than one needs the

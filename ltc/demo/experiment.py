@@ -84,7 +84,7 @@ class Plan:
         for name, value, smallest in (
             ("seeds", self.seeds, 1),
             # With fewer checkpoints there is no score.
-            ("epochs", self.recipe.epochs, 3),
+            ("epochs", self.recipe.epochs, 4),
             ("workers", self.workers, 1),
         ):
             if value < smallest:
@@ -122,6 +122,8 @@ class Run:
         Losses in float32, test accuracy and times.
     scores : ltc.Scores
         From the store, with the default signal and reference.
+    later_scores : ltc.Scores
+        The same, of the checkpoints after the one before training.
     coresets : dict
         Row and size -> int64 array [k], positions in the training split.
     """
@@ -133,6 +135,7 @@ class Run:
     num_test: int
     recording: Recording
     scores: ltc.Scores
+    later_scores: ltc.Scores
     coresets: dict[tuple[Row, float], NDArray[np.int64]]
 
 
@@ -225,6 +228,7 @@ def _run(plan: Plan, flip: float, seed: int) -> Run:
         num_test=len(data.test.labels),
         recording=recording,
         scores=scores,
+        later_scores=ltc.score(store, checkpoints=slice(1, None)),
         coresets=coresets,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+import ltc
 from ltc.demo.experiment import Part, Row, Run
 from ltc_kernels import group_correlation
 
@@ -17,16 +18,16 @@ __all__ = [
 ]
 
 
-def flipped_auc(run: Run) -> float:
-    """Return the area under the ROC curve for finding flipped labels by low scores.
+def flipped_auc(run: Run, scores: ltc.Scores) -> float:
+    """Return the area under the ROC curve for finding flipped labels of `run` by low `scores`.
 
     The chance that a sample with a flipped label scores lower than one without; samples without a
     defined score are left out.
     """
     from sklearn.metrics import roc_auc_score
 
-    defined = ~run.scores.undefined
-    return float(roc_auc_score(run.flipped[defined], -run.scores.values[defined]))
+    defined = ~scores.undefined
+    return float(roc_auc_score(run.flipped[defined], -scores.values[defined]))
 
 
 def flipped_share(part: Part, row: Row, size: float) -> NDArray[np.float64]:

@@ -99,12 +99,14 @@ def _setting(plan: Plan, part: Part) -> list[str]:
 def _part(plan: Plan, part: Part) -> list[str]:
     if not part.flip:
         return ["Clean labels", *_table(plan, part, part.accuracy.__getitem__, part.everything)]
-    aucs = np.array([flipped_auc(run) for run in part.runs])
+    aucs = np.array([flipped_auc(run, run.scores) for run in part.runs])
+    later = np.array([flipped_auc(run, run.later_scores) for run in part.runs])
     wrong = np.array([run.flipped.mean() for run in part.runs])
     return [
         f"{part.flip:.0%} of the training and validation labels flipped",
         *_table(plan, part, part.accuracy.__getitem__, part.everything),
-        f"Finding flipped labels by low scores: AUC {aucs.mean():.3f} ± {_spread(aucs):.3f}",
+        f"Finding flipped labels by low scores: AUC {aucs.mean():.3f} ± {_spread(aucs):.3f}; "
+        f"without the checkpoint before training: {later.mean():.3f} ± {_spread(later):.3f}",
         "",
         "Flipped labels in the coresets, %",
         *_table(plan, part, lambda cell: flipped_share(part, *cell), wrong),

@@ -66,7 +66,14 @@ def test_a_cutoff_that_changes_nothing_is_said(report):
 
 
 @pytest.mark.parametrize(
-    "words", ["AUC", "Spearman's rank correlation", "Recording took", "everything (1,000)"]
+    "words",
+    [
+        "AUC",
+        "without the checkpoint before training",
+        "Spearman's rank correlation",
+        "Recording took",
+        "everything (1,000)",
+    ],
 )
 def test_the_report_tells(report, words):
     assert words in report.text
@@ -112,7 +119,7 @@ def test_fashion_mnist(clothes, tmp_path):  # noqa: F811 - the fixture
         ({"dataset": "cifar"}, "dataset must be one of digits, fashion-mnist, got 'cifar'"),
         ({"data": "somewhere"}, "data must not be given for 'digits'"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
-        ({"epochs": 2}, "epochs must be at least 3, got 2"),
+        ({"epochs": 3}, "epochs must be at least 4, got 3"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"sizes": ()}, "sizes must not be empty"),
         ({"sizes": (0.1, 1.5)}, "sizes must be between 0 and 1, got 1.5"),
