@@ -19,6 +19,7 @@ SUITES = {
     "kernels": "the group kernel over its floor, and against torch and NumPy",
     "scoring": "ltc.score and the whole ltc score process",
     "recording": "update and commit",
+    "share": "the recorder's share of a training run",
     "selection": "selection of coresets",
     "online": "the online scorer: time of an update, bytes per sample",
     "formats": "codecs and chunk sizes: size, writing and reading",

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.timing import Timing
-from ltc.store.rounding import to_stored
 from ltc.store import open_store
+from ltc.store.rounding import to_stored
 from ltc.store.writer import SplitRecord, StoreWriter
 
 LIMIT_MS = 60

@@ -20,6 +20,12 @@ def test_a_suite_prints_its_table(suite, capsys):
     assert re.search(r"\d [mu]s ", printed)
 
 
+def test_the_share_of_recording_is_measured(capsys):
+    assert command.main(["share", "--size", "smallest"]) == 0
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"\| (losses|logits) +\| \d", printed)) == 2
+
+
 def test_accuracy_is_within_the_contract():
     table = accuracy.run(checkpoints=(5, 41))
     cells = [cell for row in table.rows for cell in row[2:]]
