@@ -156,18 +156,21 @@ def _data_map(parts: Sequence[Part]) -> Figure:
         run = part.runs[0]
         likelihood = np.exp(-run.recording.train_losses.astype(np.float64))
         spread, mean = likelihood.std(0), likelihood.mean(0)
+        area = 9 * min(
+            1.0, (2000 / len(mean)) ** 0.5
+        )  # square points; smaller where there are many
         for flipped, marker in ((False, "o"), (True, "X")):
             inside = (run.flipped == flipped) & ~run.scores.undefined
             points = panel.scatter(
                 spread[inside],
                 mean[inside],
-                s=22 if flipped else 9,
+                s=2.4 * area if flipped else area,
                 c=run.scores.values[inside],
                 vmin=-1,
                 vmax=1,
                 cmap="cividis",
                 marker=marker,
-                linewidths=0.5 if flipped else 0,
+                linewidths=0.06 * area if flipped else 0,
                 edgecolors="black",
             )
         panel.set_xlabel("Spread of p (standard deviation)", size=9)
