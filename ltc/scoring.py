@@ -1,6 +1,7 @@
 """`score`: one pass over the store, the next tile being read while the kernel works."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from ltc.references import mean_references, pair_references
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
+from ltc.store.format import SPLITS
 from ltc.store.scores import write_scores
 from ltc.tiles import parse_memory, read_tiles, tile_width
 from ltc_kernels import (
@@ -105,16 +107,17 @@ def score(
         )
     store = run if isinstance(run, Store) else open_store(run)
     plan = plan_score(store, signal, reference, checkpoints, groups, parse_memory(memory_limit))
-    values = np.full(store.num_train, np.nan, dtype=np.float32)
-    prepared = _prepare(plan)
-    missing = {"train": 0, "val": prepared.missing_val}
+    memory = _memory_for_tiles(plan)
     width = tile_width(
         store.num_train,
         store.chunk_samples,
         len(plan.rows),
-        memory=prepared.memory,
+        memory=memory,
         per_sample=BYTES_PER_SAMPLE,
     )
+    prepared = _prepare_means(plan, memory) if _of_means(plan) else _prepare_pairs(plan, memory)
+    values = np.full(store.num_train, np.nan, dtype=np.float32)
+    missing = {"train": 0, "val": prepared.missing_val}
     with tqdm(
         total=store.num_train, desc="score", unit=" samples", unit_scale=True, disable=not progress
     ) as bar:
@@ -123,6 +126,7 @@ def score(
             values[begin:end] = prepared.kernel(losses, plan.train_groups(begin, end))
             missing["train"] += count_missing(losses)
             bar.update(end - begin)
+    _warn_of_lost_losses(plan, missing)
     scores = Scores(values, plan.labels, store.ids("train"), _metadata(plan, values, missing))
     if save is not None:
         write_scores(store.path, save, values, scores.metadata)
@@ -131,19 +135,22 @@ def score(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The kernel for a tile, the bytes that are left for tiles, missing validation losses."""
+    """The kernel for a tile, and how many validation losses are missing."""
 
     kernel: TileKernel
-    memory: int
     missing_val: int
 
 
-def _prepare(plan: ScorePlan) -> _Prepared:
-    reserved = WORKSPACE + BYTES_PER_REFERENCE_VALUE * plan.num_groups * len(plan.rows)
-    memory = max(plan.memory - reserved, 0)
-    if plan.reference.endswith("mean"):
-        return _prepare_means(plan, memory)
-    return _prepare_pairs(plan, memory)
+def _of_means(plan: ScorePlan) -> bool:
+    return plan.reference.endswith("mean")
+
+
+def _memory_for_tiles(plan: ScorePlan) -> int:
+    """Bytes that references leave of the limit, for tiles; negative where there are too many."""
+    references = BYTES_PER_REFERENCE_VALUE * plan.num_groups * len(plan.rows)
+    left = plan.memory - WORKSPACE - references
+    # Validation samples that are references themselves share what is left.
+    return left if _of_means(plan) else left // 2
 
 
 def _prepare_means(plan: ScorePlan, memory: int) -> _Prepared:
@@ -155,7 +162,7 @@ def _prepare_means(plan: ScorePlan, memory: int) -> _Prepared:
     def correlate(losses: NDArray[Any], groups: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.asarray(group_correlation(losses, references, groups, signal=plan.signal))
 
-    return _Prepared(correlate, memory, missing)
+    return _Prepared(correlate, missing)
 
 
 def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
@@ -166,7 +173,7 @@ def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
             plan.val_groups,
             plan.num_groups,
             signal=plan.signal,
-            memory=memory // 2,
+            memory=memory,
         )
 
     # A validation split that fits is prepared once, a larger one again for every training tile.
@@ -185,7 +192,22 @@ def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
         with np.errstate(invalid="ignore"):  # 0 / 0: no defined pair
             return (sums / counts).astype(np.float32)
 
-    return _Prepared(mean_of_pairs, memory // 2, missing)
+    return _Prepared(mean_of_pairs, missing)
+
+
+def _warn_of_lost_losses(plan: ScorePlan, missing: dict[str, int]) -> None:
+    """Warn where more losses are missing than were when they were committed."""
+    commits = [plan.store.commits[t] for t in plan.rows]
+    for split in SPLITS:
+        records = [getattr(commit, split) for commit in commits]
+        size = plan.store.size(split)
+        recorded = sum(size - each.observed + each.nonfinite for each in records)
+        if missing[split] > recorded:
+            warnings.warn(
+                f"{plan.store.path}: {missing[split] - recorded:,} losses of {split} that were "
+                "recorded are lost and count as missing; `ltc verify` names their chunks",
+                stacklevel=3,
+            )
 
 
 def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, int]) -> Metadata:

@@ -68,6 +68,11 @@ class Stability:
     def stable_from(self, correlation: float = STABLE) -> float:
         """Return the checkpoint from which on the correlation stays at this value or above.
 
+        Raises
+        ------
+        ArgumentValueError
+            The value is no correlation.
+
         Examples
         --------
         >>> curve = np.array([np.nan, 0.9, 0.5, 0.95, 1.0])
@@ -75,6 +80,8 @@ class Stability:
         >>> found.stable_from(0.9)
         3.0
         """
+        if not -1 <= correlation <= 1:
+            raise ArgumentValueError(f"correlation must lie in -1..1, got {correlation}")
         below = np.flatnonzero(~(self.correlation[:-1] >= correlation))
         return float(self.checkpoints[below[-1] + 1 if below.size else 0])
 

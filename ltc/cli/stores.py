@@ -63,7 +63,8 @@ def verify(run: Run) -> None:
     Lists chunks that are lost and chunks that were changed. A lost chunk of
     losses reads as missing data; any other one can't be read.
 
-    Exit status: 0 all is as it was written, 1 damaged, 2 not a run.
+    Exit status: 0 every chunk is as it was written, 1 some are not, 2 not
+    a run, or its metadata (zarr.json) are damaged.
 
     For example:
       ltc verify run.zarr && ltc score run.zarr

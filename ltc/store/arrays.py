@@ -120,7 +120,7 @@ def _losses(name: str, losses: Any) -> Any:
             f"{name} must have shape [checkpoint, sample], with at least one of each, got {shape}"
         )
     dtype = to_numpy(array[0]).dtype
-    if dtype not in (np.float16, np.float32, np.float64):
+    if dtype.newbyteorder("=") not in (np.float16, np.float32, np.float64):
         raise ArgumentTypeError(f"{name} must be float16, float32 or float64, got {dtype}")
     return array
 

@@ -10,7 +10,13 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
-from ltc.errors import ArgumentValueError, StoreCorruptError, StoreError, StoreNotFoundError
+from ltc.errors import (
+    ArgumentValueError,
+    StoreCorruptError,
+    StoreError,
+    StoreFormatError,
+    StoreNotFoundError,
+)
 from ltc.store.commits import RECORD_PATHS, Commit, from_arrays
 from ltc.store.directory import existing_header
 from ltc.store.files import local_path
@@ -282,9 +288,14 @@ class Store:
         Raises
         ------
         StoreFormatError
-            The metadata of an array are lost or broken.
+            The metadata of an array are lost or broken, or those of a group are lost.
         """
         with self._same_history():
+            for group in (*SPLITS, "commits"):
+                if read_bytes(self._store, f"{group}/{ROOT}") is None:
+                    raise StoreFormatError(
+                        f"{self.path}: {group}/{ROOT} is missing; zarr needs it to read {group}"
+                    )
             readers = [self._reader(path) for path in self._expected]
             scores = [open_scores(self._store, name, self._header) for name in self.score_names()]
             return verify([*readers, *(reader for reader, _ in scores)])

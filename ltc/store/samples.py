@@ -161,6 +161,8 @@ def to_numpy(value: Any) -> NDArray[Any]:
         if tensor.dtype == torch.bfloat16:  # which NumPy doesn't have
             tensor = tensor.float()
         return np.asarray(tensor.numpy())
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind == "f":
+        return np.asarray(value.filled(np.nan))
     return np.asarray(value)
 
 

@@ -184,3 +184,14 @@ def test_all_of_it_or_nothing(path, monkeypatch):
     monkeypatch.undo()
     write_store(path, TRAIN, VAL)
     assert open_store(path).committed == 6
+
+
+def test_masked_and_byte_swapped_losses(tmp_path):
+    losses = np.random.default_rng(0).random((4, 6)).astype(">f4")
+    hidden = np.ma.masked_array(losses, losses > 0.7)
+    assert hidden.mask.any()
+    write_store(tmp_path / "run.zarr", hidden, losses)
+    store = open_store(tmp_path / "run.zarr")
+    np.testing.assert_array_equal(np.isnan(store.read("train")), hidden.mask)
+    np.testing.assert_array_equal(store.read("val"), losses.astype(np.float16))
+    assert store.commits[0].train.observed == 6 - hidden.mask[0].sum()

@@ -183,10 +183,21 @@ def test_a_memory_limit_that_is_too_small_says_so(tmp_path):
         ltc.score(tmp_path / "run.zarr", memory_limit="1MB")
 
 
+def test_a_stray_label_is_refused_before_memory_is_taken(tmp_path):
+    x, y = cases.trajectories(8, 20), cases.trajectories(8, 10)
+    labels = np.r_[np.zeros(19, int), 2**31 - 3]
+    ltc.write_store(tmp_path / "r.zarr", x, y, train_labels=labels, val_labels=np.zeros(10, int))
+    for kind in ("class-mean", "class-pairs"):
+        with pytest.raises(ArgumentValueError, match=r"memory_limit must .* \d{6}\.\d MB more"):
+            ltc.score(tmp_path / "r.zarr", reference=kind)
+    assert not ltc.score(tmp_path / "r.zarr", reference="mean").undefined.any()
+
+
 def test_a_lost_chunk_is_missing_data(tmp_path):
     _store, x, y, labels, val_labels = make(tmp_path / "run.zarr")
     (tmp_path / "run.zarr/train/losses/c/3/0").unlink()
-    scores = ltc.score(tmp_path / "run.zarr")
+    with pytest.warns(UserWarning, match="300 losses of train that were recorded are lost"):
+        scores = ltc.score(tmp_path / "run.zarr")
     x[3] = np.nan
     expected = expected_scores(x, y, labels, val_labels, signal="difference", kind="class-mean")
     assert_scores_close(scores.values, expected)

@@ -87,7 +87,6 @@ def test_stable_from(tmp_path):
     after = found.checkpoints >= first
     assert (found.correlation[after] >= 0.9).all()
     assert found.correlation[~after][-1] < 0.9
-    assert found.stable_from(1.1) == found.checkpoints[-1]
 
 
 @pytest.mark.parametrize("size", [2, 5, 1000])
@@ -135,3 +134,11 @@ def test_some_rows_of_a_long_table(tmp_path):
     long = ltc.Stability(np.arange(90.0), *np.full((2, 90), 0.5), 0.1, 10, 10, "loss", "mean")
     assert len(stability_table(long).splitlines()) == 16 + 7
     assert len(stability_table(long, every=True).splitlines()) == 90 + 7
+
+
+@pytest.mark.parametrize("correlation", [2, -1.5, float("nan")])
+def test_stable_from_takes_a_correlation(tmp_path, correlation):
+    write(tmp_path / "run.zarr")
+    found = stability(tmp_path / "run.zarr")
+    with pytest.raises(ArgumentValueError, match=r"correlation must lie in -1\.\.1, got"):
+        found.stable_from(correlation)

@@ -306,6 +306,13 @@ def test_a_changed_chunk_of_losses_is_named(path, damage, monkeypatch):
         assert (found.lost, found.changed) == ((), (LOSSES_CHUNK,))
 
 
+@pytest.mark.parametrize("group", ["train", "val", "commits"])
+def test_verify_misses_the_metadata_of_a_group(path, group):
+    (path / group / "zarr.json").unlink()
+    with pytest.raises(StoreFormatError, match=f"{group}/zarr.json is missing"):
+        open_store(path).verify()
+
+
 def test_verify_lists_everything_that_is_wrong(path, store):
     assert store.verify().ok
     lost = ["train/losses/c/0/0", "val/ids/c/0", "commits/time/c/0"]
