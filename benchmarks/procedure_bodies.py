@@ -1,8 +1,6 @@
 """What each procedure of `benchmarks.procedures` does, written from its description."""
 
 import pickle
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.machine import peak_memory
 
 Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -20,8 +20,7 @@ def timed(name: str, folder: Path) -> tuple[NDArray[np.float32], float, float]:
     begin = time.perf_counter()
     scores = body(folder)
     elapsed = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return scores, elapsed, peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return scores, elapsed, peak_memory()
 
 
 def _prepare(name: str) -> Callable[[Path], NDArray[np.float32]]:

@@ -27,8 +27,9 @@ SIZES = {
     "ImageNet-21k": (14_200_000, 90, 10_450),
 }
 PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 import ltc, ltc_kernels.cpu
+from benchmarks.machine import peak_memory
 seconds = []
 for _ in range(int(sys.argv[2])):
     begin = time.perf_counter()
@@ -36,8 +37,7 @@ for _ in range(int(sys.argv[2])):
     seconds.append(time.perf_counter() - begin)
     undefined = int(scores.undefined.sum())
     del scores
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([seconds, peak / 1e3, undefined]))
+print(json.dumps([seconds, peak_memory(), undefined]))
 """
 
 

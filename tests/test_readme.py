@@ -34,6 +34,8 @@ def names():
         "train_labels": train_set.tensors[1],
         "val_labels": val_set.tensors[1],
         "epochs": 5,
+        "train_losses": torch.rand(60).numpy(),
+        "val_losses": torch.rand(30).numpy(),
         "model": model,
         "training_step": training_step,
     }
@@ -47,6 +49,7 @@ def test_its_python_runs(names, tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert names["losses"].shape == (6, 60)
     assert len(names["coreset"].indices) == 6
+    assert names["found"].aligned.indices.shape == (2, 10)
     assert (tmp_path / "coreset.npy").exists()
 
 
