@@ -37,6 +37,7 @@ lint: .venv/test.stamp
 test-wheel: .venv/test.stamp
 	$(BIN)/pytest --doctest-modules --pyargs ltc ltc_kernels
 	$(BIN)/pytest --junit-xml=build/tests.xml tests
+	$(BIN)/pytest --benchmark-disable benchmarks
 
 test-lowest: .venv-lowest/test.stamp
 	$(LOWEST)/pytest --junit-xml=build/tests-lowest.xml tests
