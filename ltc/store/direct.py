@@ -1,8 +1,8 @@
 """Uncompressed chunks of a local store, read into place.
 
-The bytes of such a chunk are its values and their checksum, so a range of a tile can be the target
-of the read itself. At ImageNet-1k size that takes half of the time of decoding each chunk to a
-buffer of its own (``python -m benchmarks scoring``).
+The bytes of such a chunk are its values and their checksum, so a row of a tile can be the target of
+the read itself. That is as fast as zarrs, needs no import that takes as long as scoring, and lets
+the rows of a tile lie apart.
 """
 
 from __future__ import annotations
