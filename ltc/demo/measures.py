@@ -12,6 +12,8 @@ from ltc_kernels import group_correlation
 __all__ = [
     "flipped_auc",
     "flipped_share",
+    "pass_scores",
+    "rank_correlation",
     "recorder_share",
     "seconds_per_commit",
     "storage_correlation",
@@ -38,21 +40,34 @@ def flipped_share(part: Part, row: Row, size: float) -> NDArray[np.float64]:
 def storage_correlation(run: Run) -> float:
     """Return the rank correlation of the scores with those of the losses before they were stored.
 
-    Spearman's, between scores of the float16 values in the store and of the float32 losses that
-    they were rounded from.
+    Between scores of the float16 values in the store and of the float32 losses that they were
+    rounded from.
     """
+    return rank_correlation(run.scores, _scores(run, run.recording.train_losses))
+
+
+def pass_scores(run: Run) -> ltc.Scores:
+    """Return the scores of training losses from passes of their own, at the same checkpoints."""
+    return _scores(run, run.recording.pass_losses)
+
+
+def rank_correlation(scores: ltc.Scores, others: ltc.Scores) -> float:
+    """Return Spearman's rank correlation over the samples whose scores are defined in both."""
     from scipy.stats import spearmanr
 
+    defined = ~(scores.undefined | others.undefined)
+    return float(spearmanr(others.values[defined], scores.values[defined]).statistic)
+
+
+def _scores(run: Run, train_losses: NDArray[np.float32]) -> ltc.Scores:
+    """Return the scores of losses that are not in the store, against the recorded references."""
     labels = run.val_labels
     means = [
         run.recording.val_losses[:, labels == group].mean(1, dtype=np.float64)
         for group in range(labels.max() + 1)
     ]
-    exact = group_correlation(
-        run.recording.train_losses, np.stack(means), run.labels, signal="difference"
-    )
-    defined = ~(run.scores.undefined | np.isnan(exact))
-    return float(spearmanr(exact[defined], run.scores.values[defined]).statistic)
+    values = group_correlation(train_losses, np.stack(means), run.labels, signal="difference")
+    return ltc.Scores(values, run.scores.labels, run.scores.ids)
 
 
 def recorder_share(runs: Sequence[Run], timer: str) -> float:

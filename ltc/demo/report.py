@@ -9,6 +9,8 @@ from ltc.demo.experiment import Part, Plan, Row
 from ltc.demo.measures import (
     flipped_auc,
     flipped_share,
+    pass_scores,
+    rank_correlation,
     recorder_share,
     seconds_per_commit,
     storage_correlation,
@@ -97,16 +99,33 @@ def _setting(plan: Plan, part: Part) -> list[str]:
 
 
 def _part(plan: Plan, part: Part) -> list[str]:
+    passes = [pass_scores(run) for run in part.runs]
+    agreement = np.array(
+        [
+            rank_correlation(run.scores, scores)
+            for run, scores in zip(part.runs, passes, strict=True)
+        ]
+    )
+    modes = (
+        "Scores from losses of training steps and from passes of their own: Spearman's rank "
+        f"correlation {agreement.mean():.3f} ± {_spread(agreement):.3f}"
+    )
+    accuracy = _table(plan, part, part.accuracy.__getitem__, part.everything)
     if not part.flip:
-        return ["Clean labels", *_table(plan, part, part.accuracy.__getitem__, part.everything)]
+        return ["Clean labels", *accuracy, modes]
     aucs = np.array([flipped_auc(run, run.scores) for run in part.runs])
     later = np.array([flipped_auc(run, run.later_scores) for run in part.runs])
+    passed = np.array(
+        [flipped_auc(run, scores) for run, scores in zip(part.runs, passes, strict=True)]
+    )
     wrong = np.array([run.flipped.mean() for run in part.runs])
     return [
         f"{part.flip:.0%} of the training and validation labels flipped",
-        *_table(plan, part, part.accuracy.__getitem__, part.everything),
+        *accuracy,
+        modes,
         f"Finding flipped labels by low scores: AUC {aucs.mean():.3f} ± {_spread(aucs):.3f}; "
-        f"without the checkpoint before training: {later.mean():.3f} ± {_spread(later):.3f}",
+        f"without the checkpoint before training: {later.mean():.3f} ± {_spread(later):.3f}; "
+        f"from passes of their own: {passed.mean():.3f} ± {_spread(passed):.3f}",
         "",
         "Flipped labels in the coresets, %",
         *_table(plan, part, lambda cell: flipped_share(part, *cell), wrong),

@@ -85,6 +85,9 @@ class Recording:
         On the test split, after the last epoch.
     train_losses, val_losses : float32 array [T, N], [T, M]
         The recorded losses in the precision of training, to see what storing them in float16 loses.
+    pass_losses : float32 array [T, N]
+        Training losses from passes of their own at the same checkpoints, to see how far those of
+        the training steps are from them.
     seconds : dict of str to float
         ``training``: the whole loop, recording included; ``update``, ``evaluate`` and ``commit``:
         the recorder's own timers.
@@ -93,6 +96,7 @@ class Recording:
     accuracy: float
     train_losses: NDArray[np.float32]
     val_losses: NDArray[np.float32]
+    pass_losses: NDArray[np.float32]
     seconds: dict[str, float]
 
 
@@ -106,7 +110,9 @@ def record(data: Data, recipe: Recipe, seed: int, store: Path) -> Recording:
     train, val = _tensors(data.train), _tensors(data.val)
     train_losses = np.empty((recipe.epochs + 1, len(data.train.labels)), np.float32)
     val_losses = np.empty((recipe.epochs + 1, len(data.val.labels)), np.float32)
+    pass_losses = np.empty_like(train_losses)
     train_losses[0], val_losses[0] = (_losses(trainer.model, *split) for split in (train, val))
+    pass_losses[0] = train_losses[0]
     aside = 0.0
     start = perf_counter()
     with ltc.Recorder(
@@ -129,12 +135,14 @@ def record(data: Data, recipe: Recipe, seed: int, store: Path) -> Recording:
 
             pause = perf_counter()
             val_losses[epoch] = _losses(trainer.model, *val)
+            pass_losses[epoch] = _losses(trainer.model, *train)
             aside += perf_counter() - pause
         training = perf_counter() - start - aside
     return Recording(
         accuracy=_accuracy(trainer.model, data.test),
         train_losses=train_losses,
         val_losses=val_losses,
+        pass_losses=pass_losses,
         seconds={"training": training, **recorder.seconds},
     )
 

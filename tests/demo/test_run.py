@@ -139,3 +139,12 @@ def test_a_missing_extra_is_named(monkeypatch, tmp_path):
     )
     with pytest.raises(MissingExtraError, match=r"needs matplotlib: pip install 'ltc\[demo\]'"):
         run(out=tmp_path)
+
+
+def test_the_two_ways_of_recording_are_compared(report):
+    lines = [line for line in report.text.splitlines() if "passes of their own: Spearman" in line]
+    assert len(lines) == 2  # one for each share of flipped labels
+    for line in lines:
+        mean, _, spread = line.rpartition("correlation ")[2].partition(" ± ")
+        assert 0 < float(mean) < 1  # related, and not the same
+        assert 0 <= float(spread) < 0.2

@@ -25,6 +25,12 @@ def test_the_store_holds_the_losses_of_the_training_steps(data, tmp_path):
     # The recorder's own passes take the same batches, up to the last bit of float32.
     np.testing.assert_allclose(store.read("train")[0], recording.train_losses[0], rtol=2**-10)
     np.testing.assert_allclose(store.read("val"), recording.val_losses, rtol=2**-10)
+    passes = recording.pass_losses
+    np.testing.assert_array_equal(passes[0], recording.train_losses[0])
+    # The model at the end of an epoch has seen every sample since: its losses are others, and the
+    # last of them are smaller than those of the steps on the way there.
+    assert (passes[1:] != recording.train_losses[1:]).mean() > 0.99
+    assert (passes[1:].mean(1) < recording.train_losses[1:].mean(1)).all()
     np.testing.assert_array_equal(store.labels("train"), data.train.labels)
     np.testing.assert_array_equal(store.ids("val"), data.val.ids)
     assert recording.accuracy > 0.5
