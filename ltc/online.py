@@ -11,9 +11,14 @@ import numpy as np
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.online_state import Progress, pack, unpack
 from ltc.scores import Scores
-from ltc.store.rounding import to_stored
 from ltc.store.samples import Samples, check_together, to_numpy
-from ltc_kernels import ReferenceStep, online_scores, online_state, online_update
+from ltc_kernels import (
+    ReferenceStep,
+    online_scores,
+    online_state,
+    online_update,
+    round_losses,
+)
 from ltc_kernels.checks import check_signal
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ __all__ = ["OnlineScorer"]
 
 REFERENCES: Final = ("class-mean", "mean")
 TILE: Final = 262_144  # samples that are rounded at once, and that make room for gaps together
+MOST_CLASSES: Final = 2**20  # whose means and moments take 0.2 GB
 _LARGEST_UINT16: Final = int(np.iinfo(np.uint16).max)
 
 
@@ -38,7 +44,8 @@ class OnlineScorer:
     Parameters
     ----------
     train_labels, val_labels : array of int, shapes (N,) and (M,)
-        Class of each sample, from 0.
+        Class of each sample, from 0; for ``"class-mean"`` below 2^20, as every class up to the
+        largest label has its moments.
     signal : {"difference", "loss"}
         Correlate consecutive differences of the losses (arXiv 2508.20230), or the losses (arXiv
         2503.09721).
@@ -48,7 +55,8 @@ class OnlineScorer:
     Raises
     ------
     ArgumentTypeError, ArgumentValueError
-        Labels that are no integers, negative or empty, or an unknown signal or reference.
+        Labels that are no integers, negative, too large or empty, or an unknown signal or
+        reference.
 
     Examples
     --------
@@ -89,6 +97,11 @@ class OnlineScorer:
         samples = Samples.check("train", train.size, train, None)
         queries = Samples.check("val", val.size, val, None)
         self._num_labels = check_together(samples, queries) or 0
+        if self._num_groups > MOST_CLASSES:
+            raise ArgumentValueError(
+                f"train_labels and val_labels must lie in 0..{MOST_CLASSES - 1} for reference "
+                f"'class-mean', got {self._num_labels - 1}"
+            )
         narrow = np.uint16 if self._num_labels - 1 <= _LARGEST_UINT16 else np.int32
         self._labels = np.asarray(samples.labels).astype(narrow)
         self._val_labels = np.asarray(queries.labels)
@@ -234,7 +247,7 @@ class OnlineScorer:
         step, missing_val = self._step(val)
         missing_train = 0
         for part, state in zip(self._tiles, self._states, strict=True):
-            stored, _, missing = to_stored(train[part])
+            stored, _, missing = round_losses(train[part])
             online_update(state, stored, step, self._groups(part), signal=self._signal)
             missing_train += missing
         self._progress.missing_train += missing_train
@@ -242,7 +255,7 @@ class OnlineScorer:
 
     def _step(self, val: NDArray[Any]) -> tuple[ReferenceStep, int]:
         """Means over the observed validation samples of each group, in float64."""
-        stored, _, missing = to_stored(val)
+        stored, _, missing = round_losses(val)
         observed = np.isfinite(stored)
         by_class = self._reference == "class-mean"
         groups = self._val_labels if by_class else np.zeros(self.num_val, np.int32)

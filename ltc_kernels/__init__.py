@@ -16,6 +16,7 @@ from ltc_kernels.errors import (
 from ltc_kernels.moments import ReferenceMoments, ReferenceStep
 from ltc_kernels.online import OnlineState, online_scores, online_state, online_update
 from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
+from ltc_kernels.rounding import round_losses
 
 __all__ = [
     "ArgumentIndexError",
@@ -40,4 +41,5 @@ __all__ = [
     "prepare_pairs",
     "prepare_references",
     "query_slices",
+    "round_losses",
 ]

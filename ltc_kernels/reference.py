@@ -207,6 +207,22 @@ def count_missing(losses: NDArray[Any]) -> int:
     return int(sum(not np.isfinite(value) for value in np.asarray(losses, dtype=np.float64).flat))
 
 
+def round_losses(losses: NDArray[Any]) -> tuple[NDArray[np.float16], int, int]:
+    """Losses of any shape as a store holds them, and how many were clipped and are missing.
+
+    Examples
+    --------
+    >>> round_losses(np.array([0.5, 1e6, np.inf, np.nan]))
+    (array([5.00e-01, 6.55e+04,      nan,      nan], dtype=float16), 1, 2)
+    """
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        values = np.asarray(losses, dtype=np.float64)
+    finite = np.isfinite(values)
+    clipped = finite & (np.abs(values) > 65504)
+    stored = np.where(finite, values.clip(-65504, 65504), np.nan).astype(np.float16)
+    return stored, int(clipped.sum()), int((~finite).sum())
+
+
 def _pair_correlation64(
     train: NDArray[Any], val: NDArray[Any], *, signal: str
 ) -> NDArray[np.float64]:

@@ -59,6 +59,7 @@ KERNEL_NAMES = [
     "prepare_pairs",
     "prepare_references",
     "query_slices",
+    "round_losses",
 ]
 
 

@@ -1,4 +1,7 @@
-"""How a loss becomes a stored float16: the one place where that rule is written."""
+"""How a loss that is recorded becomes a stored float16.
+
+The rule of `ltc_kernels.round_losses`, in NumPy alone: a process that trains compiles no kernels.
+"""
 
 from __future__ import annotations
 

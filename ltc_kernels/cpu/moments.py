@@ -44,6 +44,7 @@ from ltc_kernels.online import (
 )
 
 ONE = np.float32(1.0)
+BLOCK = 1024  # samples, a multiple of LANES: what a gather wrote is read when it has been stored
 
 
 @njit(inline="always")
@@ -63,42 +64,50 @@ def _deviation(value, rest, words, halves, row, i):
     return (value - load(words, row, i)) + (rest - load_upper(halves, row, i))
 
 
-@njit(inline="always")
-def _gather(terms, groups, row, i, tile):
-    """One value per sample from one per group."""
-    for lane in range(LANES):
-        tile[row, lane] = terms[row, groups[i + lane]]
-    return load(tile, row, 0)
+@njit(nogil=True)
+def _gather(terms, groups, out):
+    """One value per sample from one per group; not negative, so no index counts from the end."""
+    for i in range(out.size):
+        out[i] = terms[np.uint32(groups[i])]
+
+
+@njit(nogil=True)
+def _copy(values, out):
+    for i in range(out.size):
+        out[i] = values[i]
 
 
 def _differences(losses, groups, terms, before, begin, end, words, halves):
     """Samples ``begin`` to ``end``, ``before`` differences being there; no gap."""
-    tile = np.empty((1, LANES), np.float32)
+    weights = np.empty((1, BLOCK), np.float32)
     count = splat(np.float32(max(before, 1)))
     share = splat(np.float32(before / (before + 1)))
-    for i in range(begin, end, LANES):
-        weight = _gather(terms, groups, 0, i, tile)
-        last = load(halves, LAST, i)
-        mean = (last - load(halves, FIRST, i)) / count
-        deviation = (load(losses, 0, i) - last) - mean
-        _accumulate(words, halves, SQUARES, i, deviation * deviation * share)
-        _accumulate(words, halves, PRODUCT, i, deviation * weight)
-        for lane in range(LANES):
-            halves[LAST, i + lane] = losses[0, i + lane]
+    for start in range(begin, end, BLOCK):
+        stop = min(start + BLOCK, end)
+        _gather(terms[0], groups[start:stop], weights[0, : stop - start])
+        for i in range(start, stop, LANES):
+            last = load(halves, LAST, i)
+            mean = (last - load(halves, FIRST, i)) / count
+            deviation = (load(losses, 0, i) - last) - mean
+            _accumulate(words, halves, SQUARES, i, deviation * deviation * share)
+            _accumulate(words, halves, PRODUCT, i, deviation * load(weights, 0, i - start))
+        _copy(losses[0, start:stop], halves[LAST, start:stop])
 
 
 def _losses(losses, groups, terms, before, begin, end, words, halves):
     """Samples ``begin`` to ``end``, ``before`` losses being there; no gap."""
-    tile = np.empty((1, LANES), np.float32)
+    weights = np.empty((1, BLOCK), np.float32)
     count = splat(np.float32(before + 1))
     share = splat(np.float32(before / (before + 1)))
     zero = splat(ZERO)
-    for i in range(begin, end, LANES):
-        weight = _gather(terms, groups, 0, i, tile)
-        deviation = _deviation(load(losses, 0, i), zero, words, halves, MEAN, i)
-        _accumulate(words, halves, SQUARES, i, deviation * deviation * share)
-        _accumulate(words, halves, PRODUCT, i, deviation * weight)
-        _accumulate(words, halves, MEAN, i, deviation / count)
+    for start in range(begin, end, BLOCK):
+        stop = min(start + BLOCK, end)
+        _gather(terms[0], groups[start:stop], weights[0, : stop - start])
+        for i in range(start, stop, LANES):
+            deviation = _deviation(load(losses, 0, i), zero, words, halves, MEAN, i)
+            _accumulate(words, halves, SQUARES, i, deviation * deviation * share)
+            _accumulate(words, halves, PRODUCT, i, deviation * load(weights, 0, i - start))
+            _accumulate(words, halves, MEAN, i, deviation / count)
 
 
 @njit(inline="always")
@@ -121,38 +130,43 @@ def _add_common(key, deviation, term, rest, words, halves, i):
 
 def _differences_with_gaps(losses, groups, terms, _before, begin, end, words, halves):
     """Samples ``begin`` to ``end``, each with a count of its own."""
-    tile = np.empty((2, LANES), np.float32)
+    own = np.empty((2, BLOCK), np.float32)
     zero = splat(ZERO)
-    for i in range(begin, end, LANES):
-        term = _gather(terms, groups, 0, i, tile)
-        rest = _gather(terms, groups, 1, i, tile)
-        current = load(losses, 0, i)
-        last = load(halves, LAST, i)
-        anchor = load(words, ANCHOR, i)
-        total = where_finite(last, last - anchor, anchor)
-        # Before the first difference the sum is zero, and its mean counts as zero: 0 / 0 doesn't.
-        mean = total / load(words, COUNT, i)
-        mean = where_finite(mean, mean, zero)
-        difference = current - last
-        key = difference + term
-        _add_common(key, difference - mean, term, rest, words, halves, i)
-        moved = where_finite(current, current - total, total)
-        store(where_finite(key, anchor, moved), words, ANCHOR, i)
-        for lane in range(LANES):
-            halves[LAST, i + lane] = losses[0, i + lane]
+    for start in range(begin, end, BLOCK):
+        stop = min(start + BLOCK, end)
+        for row in range(2):
+            _gather(terms[row], groups[start:stop], own[row, : stop - start])
+        for i in range(start, stop, LANES):
+            term, rest = load(own, 0, i - start), load(own, 1, i - start)
+            current = load(losses, 0, i)
+            last = load(halves, LAST, i)
+            anchor = load(words, ANCHOR, i)
+            total = where_finite(last, last - anchor, anchor)
+            # Before the first difference the sum is zero, and so is its mean: 0 / 0 isn't.
+            mean = total / load(words, COUNT, i)
+            mean = where_finite(mean, mean, zero)
+            difference = current - last
+            key = difference + term
+            _add_common(key, difference - mean, term, rest, words, halves, i)
+            moved = where_finite(current, current - total, total)
+            store(where_finite(key, anchor, moved), words, ANCHOR, i)
+        _copy(losses[0, start:stop], halves[LAST, start:stop])
 
 
 def _losses_with_gaps(losses, groups, terms, _before, begin, end, words, halves):
     """Samples ``begin`` to ``end``, each with a count of its own."""
-    tile = np.empty((2, LANES), np.float32)
+    own = np.empty((2, BLOCK), np.float32)
     zero = splat(ZERO)
-    for i in range(begin, end, LANES):
-        term = _gather(terms, groups, 0, i, tile)
-        rest = _gather(terms, groups, 1, i, tile)
-        current = load(losses, 0, i)
-        deviation = _deviation(current, zero, words, halves, MEAN, i)
-        more = _add_common(current + term, deviation, term, rest, words, halves, i)
-        _accumulate(words, halves, MEAN, i, more)
+    for start in range(begin, end, BLOCK):
+        stop = min(start + BLOCK, end)
+        for row in range(2):
+            _gather(terms[row], groups[start:stop], own[row, : stop - start])
+        for i in range(start, stop, LANES):
+            term, rest = load(own, 0, i - start), load(own, 1, i - start)
+            current = load(losses, 0, i)
+            deviation = _deviation(current, zero, words, halves, MEAN, i)
+            more = _add_common(current + term, deviation, term, rest, words, halves, i)
+            _accumulate(words, halves, MEAN, i, more)
 
 
 _compiled = njit(

@@ -9,7 +9,7 @@ from ltc_kernels.algebra import MINIMUM_VALUES
 from ltc_kernels.cpu import moments
 from ltc_kernels.cpu.missing import count_missing
 from ltc_kernels.cpu.simd import LANES
-from ltc_kernels.cpu.threads import for_ranges
+from ltc_kernels.cpu.threads import for_ranges, thread_count
 from ltc_kernels.moments import ReferenceStep
 from ltc_kernels.online import (
     ANCHOR,
@@ -26,7 +26,7 @@ from ltc_kernels.online import (
     fields,
 )
 
-TASK: Final = 16384  # samples, a multiple of LANES; their state stays in the second-level cache
+LEAST: Final = 256 * LANES  # samples of a task; fewer aren't worth the hand-over to a thread
 SCORED: Final = 65536  # samples whose scores are made in float64 at once
 
 # A sample's own mean of its reference is known to 2^-33 of the largest value; a spread around it
@@ -91,7 +91,8 @@ def _run(
     def task(begin: int, end: int) -> None:
         kernel(bits, groups, terms, before, begin, end, state.words, state.halves)
 
-    for_ranges(task, whole, TASK)
+    share = -(-whole // (LANES * thread_count())) * LANES
+    for_ranges(task, whole, max(share, LEAST))
     rest = state.num_samples - whole
     if rest:
         padding = (0, LANES - rest)

@@ -270,6 +270,20 @@ def test_bad_labels(arguments, error, message):
         OnlineScorer(*arguments)
 
 
+def test_a_stray_label_takes_no_memory():
+    largest = 2**31 - 2
+    for labels_of in (([0, largest], [0]), ([0], [largest])):
+        with pytest.raises(
+            ArgumentValueError, match=r"must lie in 0\.\.1048575 .* 'class-mean', got 2147483646"
+        ):
+            OnlineScorer(*labels_of)
+    online = OnlineScorer([0, largest], [0], reference="mean")
+    for value in (3.0, 1.0, 2.0, 5.0, 4.0):
+        online.update(np.array([value, -value]), np.array([value]))
+    np.testing.assert_allclose(online.scores().values, [1, -1], atol=1e-6)
+    assert online.scores().labels.tolist() == [0, largest]
+
+
 def test_bad_settings():
     with pytest.raises(ArgumentValueError, match="reference must be one of class-mean, mean"):
         scorer(reference="pairs")
