@@ -52,10 +52,15 @@ Batch: TypeAlias = HostBatch | DeviceBatch
 
 
 class Totals(NamedTuple):
-    """What a buffer holds, on the CPU: scaled sums, counts, and how many losses were kept out."""
+    """What a buffer holds of consecutive samples, on the CPU."""
 
-    sums: NDArray[np.float32]  # [N], scaled by SCALE
-    counts: NDArray[np.int32]  # [N]
+    sums: NDArray[np.float32]  # [n], scaled by SCALE
+    counts: NDArray[np.int32]  # [n]
+
+
+class KeptOut(NamedTuple):
+    """How many losses a buffer didn't take."""
+
     outside: int  # their index lay outside the split
     invalid: int  # their target was none of the classes
 
@@ -79,9 +84,13 @@ class HostBuffer:
         # A scalar 1 would take NumPy's slow path, ten times slower.
         np.add.at(self._counts, batch.index, np.ones(batch.index.size, np.int32))
 
-    def totals(self) -> Totals:
-        """Return the buffer's own arrays, to be read before the next `add`."""
-        return Totals(self._sums, self._counts, outside=0, invalid=0)
+    def totals(self, begin: int, end: int) -> Totals:
+        """Return views of the buffer's own arrays, to be read before the next `add`."""
+        return Totals(self._sums[begin:end], self._counts[begin:end])
+
+    def kept_out(self) -> KeptOut:
+        """Return that nothing was: indices and targets on the CPU are checked before."""
+        return KeptOut(0, 0)
 
     def clear(self) -> None:
         """Forget everything that was added."""
@@ -122,16 +131,15 @@ class DeviceBuffer:
         self._sums.index_add_(0, slots, batch.losses, alpha=SCALE)
         self._counts.index_add_(0, slots, self._one.expand(slots.shape[0]))
 
-    def totals(self) -> Totals:
-        """Copy what was added to the CPU; this waits for the device."""
-        sums, counts = self._sums.cpu().numpy(), self._counts.cpu().numpy()
-        samples = slice(1, self._size + 1)
-        return Totals(
-            sums[samples],
-            counts[samples],
-            outside=int(counts[0]) + int(counts[self._size + 1]),
-            invalid=int(counts[self._size + 2]),
-        )
+    def totals(self, begin: int, end: int) -> Totals:
+        """Copy what was added to some samples to the CPU; this waits for the device."""
+        slots = slice(begin + 1, end + 1)
+        return Totals(self._sums[slots].cpu().numpy(), self._counts[slots].cpu().numpy())
+
+    def kept_out(self) -> KeptOut:
+        """Return what the guard slots hold; this waits for the device."""
+        below, beyond, invalid = self._counts[[0, self._size + 1, self._size + 2]].tolist()
+        return KeptOut(below + beyond, invalid)
 
     def clear(self) -> None:
         """Forget everything that was added."""
@@ -200,8 +208,15 @@ class SplitBuffer:
             self._devices[device].add(batch)
         self.mode = mode
 
-    def record(self) -> SplitRecord:
+    def records(self, block_samples: int) -> Iterator[SplitRecord]:
         """Return the mean loss per sample as the store takes it, and the counts that go with it.
+
+        Beside the sums and counts, only one block is in memory at a time.
+
+        Parameters
+        ----------
+        block_samples : int
+            Samples in each record but the last.
 
         Raises
         ------
@@ -209,10 +224,17 @@ class SplitBuffer:
             Losses came with an index outside the split, or a target outside the classes, on a
             device where that can't be known earlier.
         """
+        self._check_kept_out()  # now, and not when the first record is taken
+        return (
+            self._record(begin, min(begin + block_samples, self.size))
+            for begin in range(0, self.size, block_samples)
+        )
+
+    def _record(self, begin: int, end: int) -> SplitRecord:
+        """Return the record of some samples."""
         if self.mode is None:
-            return SplitRecord(np.full(self.size, np.nan, np.float16), 0, 0, 0, 0, "none")
-        totals = self._totals()
-        self._check_kept_out(totals)
+            return SplitRecord(np.full(end - begin, np.nan, np.float16), 0, 0, 0, 0, "none")
+        totals = self._totals(begin, end)
         unseen = totals.counts == 0
         with np.errstate(over="ignore"):
             means = totals.sums / np.maximum(totals.counts, 1).astype(np.float32)
@@ -222,7 +244,7 @@ class SplitBuffer:
         np.copyto(losses, np.nan, where=unseen)
         return SplitRecord(
             losses=losses,
-            observed=self.size - int(np.count_nonzero(unseen)),
+            observed=end - begin - int(np.count_nonzero(unseen)),
             duplicate=int(np.count_nonzero(totals.counts > 1)),
             clipped=clipped,
             nonfinite=nonfinite,
@@ -239,23 +261,22 @@ class SplitBuffer:
         host = [] if self._host is None else [self._host]
         return [*host, *self._devices.values()]
 
-    def _totals(self) -> Totals:
-        parts = [buffer.totals() for buffer in self._buffers()]
+    def _totals(self, begin: int, end: int) -> Totals:
+        parts = [buffer.totals(begin, end) for buffer in self._buffers()]
         return Totals(
             sums=reduce(np.add, [part.sums for part in parts]),
             counts=reduce(np.add, [part.counts for part in parts]),
-            outside=sum(part.outside for part in parts),
-            invalid=sum(part.invalid for part in parts),
         )
 
-    def _check_kept_out(self, totals: Totals) -> None:
-        if totals.outside:
+    def _check_kept_out(self) -> None:
+        parts = [buffer.kept_out() for buffer in self._buffers()]
+        if outside := sum(part.outside for part in parts):
             raise ArgumentIndexError(
                 f"index must lie in 0..{self.size - 1} for split {self.split!r}; "
-                f"{totals.outside} of the losses since the last commit had an index outside"
+                f"{outside} of the losses since the last commit had an index outside"
             )
-        if totals.invalid:
+        if invalid := sum(part.invalid for part in parts):
             raise ArgumentIndexError(
-                f"targets must be classes of the logits; {totals.invalid} of the losses of split "
+                f"targets must be classes of the logits; {invalid} of the losses of split "
                 f"{self.split!r} since the last commit had a target outside them"
             )

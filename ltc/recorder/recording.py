@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ltc.recorder.passes import Step
-    from ltc.store.writer import SplitRecord
+    from ltc.store.commits import Commit
 
 _log = logging.getLogger("ltc")
 
@@ -28,8 +28,8 @@ _log = logging.getLogger("ltc")
 class Recorder:
     """Record the loss of every sample at every checkpoint into a store.
 
-    Between commits a recorder holds 8 bytes per sample that it was given, on the devices of the
-    losses.
+    A recorder holds 8 bytes per sample that it was given, on the devices of the losses; a commit
+    streams from them to the store, with no copy of the losses in between.
 
     Parameters
     ----------
@@ -231,10 +231,11 @@ class Recorder:
                     "nothing was recorded since the last commit; checkpoint "
                     f"{checkpoint!r} would be empty"
                 )
-            records = {split: buffer.record() for split, buffer in self._splits.items()}
-            self._writer.append(checkpoint, records["train"], records["val"])
+            width = self._writer.block_samples
+            train, val = (self._splits[split].records(width) for split in ("train", "val"))
+            commit = self._writer.append(checkpoint, train, val)
             self._clear()
-        _warn_nonfinite(checkpoint, records)
+        _warn_nonfinite(commit)
 
     def rewind(self, to: float) -> None:
         """Drop the checkpoints later than `to`, and what is pending.
@@ -321,12 +322,13 @@ class Recorder:
             self.seconds[name] += perf_counter() - start
 
 
-def _warn_nonfinite(checkpoint: float, records: dict[str, SplitRecord]) -> None:
-    found = [f"{r.nonfinite} {split}" for split, r in records.items() if r.nonfinite]
+def _warn_nonfinite(commit: Commit) -> None:
+    parts = {"train": commit.train, "val": commit.val}
+    found = [f"{part.nonfinite} {split}" for split, part in parts.items() if part.nonfinite]
     if found:
         warnings.warn(
-            f"checkpoint {checkpoint:g}: the losses of {' and '.join(found)} samples were inf or "
-            "NaN; they are stored as missing",
+            f"checkpoint {commit.checkpoint:g}: the losses of {' and '.join(found)} samples were "
+            "inf or NaN; they are stored as missing",
             RuntimeWarning,
             stacklevel=3,
         )

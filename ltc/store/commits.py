@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -11,11 +12,21 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
 from ltc.store.format import COUNTS, MODES, SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD_PATHS", "Commit", "SplitCommit", "SplitRecord", "from_arrays", "to_arrays"]
+__all__ = [
+    "RECORD_PATHS",
+    "Commit",
+    "SplitCommit",
+    "SplitLosses",
+    "SplitRecord",
+    "add_up",
+    "checked_blocks",
+    "from_arrays",
+    "to_arrays",
+]
 
 RECORD_PATHS: Final = (
     *(f"{split}/checkpoint" for split in SPLITS),
@@ -52,7 +63,7 @@ class SplitCommit:
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """What is recorded of one split at one checkpoint.
+    """What is recorded of one split, or of a range of its samples, at one checkpoint.
 
     Attributes
     ----------
@@ -78,7 +89,7 @@ class SplitRecord:
     mode: str
 
     def check(self, split: str, size: int) -> SplitCommit:
-        """Return what is kept besides the losses.
+        """Return what is kept besides the losses, of which there must be as many as `size`.
 
         Raises
         ------
@@ -102,6 +113,55 @@ class SplitRecord:
             if not 0 <= count <= size:
                 raise ArgumentValueError(f"{split}.{name} must lie in 0..{size}, got {count}")
         return SplitCommit(**counts, mode=self.mode)
+
+
+def add_up(split: str, parts: Sequence[SplitCommit]) -> SplitCommit:
+    """Return what is kept of a split that was recorded in ranges of samples.
+
+    Raises
+    ------
+    ArgumentValueError
+        Their modes differ.
+    """
+    modes = {part.mode for part in parts}
+    if len(modes) != 1:
+        raise ArgumentValueError(f"{split}.mode must be the same throughout, got {sorted(modes)}")
+    counts = {name: sum(getattr(part, name) for part in parts) for name in COUNTS}
+    return SplitCommit(**counts, mode=modes.pop())
+
+
+SplitLosses: TypeAlias = SplitRecord | Iterable[SplitRecord]
+"""One split at one checkpoint: whole, or in blocks of consecutive samples."""
+
+
+def checked_blocks(
+    split: str, losses: SplitLosses, size: int, block_samples: int
+) -> Iterator[tuple[int, NDArray[np.float16], SplitCommit]]:
+    """Yield the first sample, the losses and what else is kept of each block.
+
+    Parameters
+    ----------
+    split : str
+        For messages.
+    losses : SplitRecord, or iterable of SplitRecord
+        All of the split, or blocks of it that have `block_samples` samples each, the last one
+        fewer.
+    size : int
+        Number of samples of the split.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentValueError
+        As :meth:`SplitRecord.check`, or there are too few blocks.
+    """
+    whole = isinstance(losses, SplitRecord)
+    begin = 0
+    for record in [losses] if isinstance(losses, SplitRecord) else losses:
+        width = size if whole else min(block_samples, size - begin)
+        yield begin, record.losses, record.check(split, width)
+        begin += width
+    if begin < size:
+        raise ArgumentValueError(f"{split} must have {size} samples, got {begin} in blocks")
 
 
 @dataclass(frozen=True)

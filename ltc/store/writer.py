@@ -10,7 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
-from ltc.store.commits import Commit, SplitRecord, to_arrays
+from ltc.store.commits import Commit, SplitRecord, add_up, checked_blocks, to_arrays
 from ltc.store.directory import StoreDirectory
 from ltc.store.encoding import Encoder, encode
 from ltc.store.files import local_path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+
+    from ltc.store.commits import SplitCommit, SplitLosses
 
 __all__ = ["SplitRecord", "StoreWriter"]
 
@@ -188,15 +190,26 @@ class StoreWriter:
         """The epochs or steps committed, ascending."""
         return [commit.checkpoint for commit in self._commits]
 
-    def append(self, checkpoint: float, train: SplitRecord, val: SplitRecord) -> None:
+    @property
+    def block_samples(self) -> int:
+        """The number of samples in each block but the last, of a split that comes in blocks."""
+        return self._header.chunk_samples
+
+    def append(self, checkpoint: float, train: SplitLosses, val: SplitLosses) -> Commit:
         """Commit one checkpoint.
 
         Parameters
         ----------
         checkpoint : float
             An epoch or step, larger than all before.
-        train, val : SplitRecord
-            What was recorded.
+        train, val : SplitRecord, or iterable of SplitRecord
+            What was recorded: all of it, or blocks of consecutive samples. They are taken and
+            written one by one, so that a whole split need never be in memory.
+
+        Returns
+        -------
+        Commit
+            What is kept besides the losses.
 
         Raises
         ------
@@ -208,8 +221,9 @@ class StoreWriter:
             The disk is full; the store holds what it held before, and the call can be repeated.
         """
         self.extend([(checkpoint, train, val)])
+        return self._commits[-1]
 
-    def extend(self, rows: Iterable[tuple[float, SplitRecord, SplitRecord]]) -> None:
+    def extend(self, rows: Iterable[tuple[float, SplitLosses, SplitLosses]]) -> None:
         """Commit several checkpoints at once: either all of them are there, or none.
 
         Parameters
@@ -221,10 +235,13 @@ class StoreWriter:
         commits = list(self._commits)
         try:
             for checkpoint, train, val in rows:
-                commit = self._check_row(checkpoint, train, val, commits)
-                losses = {"train/losses": train.losses[None], "val/losses": val.losses[None]}
-                self._write(losses, first_row=len(commits))
-                commits.append(commit)
+                value = self._check_checkpoint(checkpoint, commits)
+                splits = {"train": train, "val": val}
+                found = {
+                    split: self._write_losses(split, len(commits), losses)
+                    for split, losses in splits.items()
+                }
+                commits.append(Commit(value, time.time(), **found))
             if len(commits) > self.committed:
                 self._write_records(commits)
                 self._directory.commit(self._header.with_committed(len(commits)))
@@ -270,21 +287,23 @@ class StoreWriter:
                 f"{self.path}: the writer is closed, or belongs to the process that forked this one"
             )
 
-    def _check_row(
-        self, checkpoint: float, train: SplitRecord, val: SplitRecord, before: Sequence[Commit]
-    ) -> Commit:
+    def _check_checkpoint(self, checkpoint: float, before: Sequence[Commit]) -> float:
         value = _finite("checkpoint", checkpoint)
         if before and value <= before[-1].checkpoint:
             raise ArgumentValueError(
                 f"checkpoint must be larger than the last one, {before[-1].checkpoint:g}, got "
                 f"{value:g}; rewind drops later ones"
             )
-        return Commit(
-            checkpoint=value,
-            time=time.time(),
-            train=train.check("train", self._header.num_train),
-            val=val.check("val", self._header.num_val),
-        )
+        return value
+
+    def _write_losses(self, split: str, row: int, losses: SplitLosses) -> SplitCommit:
+        """Write a row of losses and return what else is kept of it."""
+        parts = []
+        size = self._header.size(split)
+        for begin, values, part in checked_blocks(split, losses, size, self.block_samples):
+            self._write({f"{split}/losses": values[None]}, row, begin)
+            parts.append(part)
+        return add_up(split, parts)
 
     def _write_samples(self, splits: Mapping[str, Samples]) -> None:
         for split, samples in splits.items():
@@ -296,9 +315,11 @@ class StoreWriter:
         start = self.committed - self.committed % CHUNK_CHECKPOINTS
         self._write(to_arrays(commits[start:]), first_row=start)
 
-    def _write(self, arrays: Mapping[str, NDArray[Any]], first_row: int = 0) -> None:
+    def _write(
+        self, arrays: Mapping[str, NDArray[Any]], first_row: int = 0, first_sample: int = 0
+    ) -> None:
         parts = [(self._encoders[path], values) for path, values in arrays.items()]
-        self._directory.write_chunks(encode(parts, first_row))
+        self._directory.write_chunks(encode(parts, first_row, first_sample))
 
 
 def _new_header(train: Samples, val: Samples, compression: object) -> Header:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -517,3 +518,23 @@ def test_the_recorder_times_itself(path):
         elapsed = time.perf_counter() - start
     assert all(seconds > 0 for seconds in recorder.seconds.values())
     assert sum(recorder.seconds.values()) <= elapsed
+
+
+def test_a_recorder_takes_at_most_8_bytes_per_sample_and_streams_its_commits(path):
+    """Of the labels too it holds a copy only while it starts, when there are no losses yet."""
+    size, batch = 4_000_000, 250_000
+    labels = np.arange(size, dtype=np.int32) % 10
+    losses = np.linspace(0, 5, batch, dtype=np.float32)
+    tracemalloc.start()
+    try:
+        with Recorder(path, train_labels=labels, val_labels=[9]) as recorder:
+            for checkpoint in range(2):
+                for begin in range(0, size, batch):
+                    recorder.update("train", np.arange(begin, begin + batch), losses=losses)
+                recorder.commit(checkpoint)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 8 * size + 16_000_000
+    stored = open_store(path).read("train", checkpoints=[1])[0]
+    np.testing.assert_array_equal(stored, np.tile(losses.astype(np.float16), size // batch))

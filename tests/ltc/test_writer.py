@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from ltc.errors import (
     StoreNotFoundError,
 )
 from ltc.store import open_store
+from ltc.store.commits import SplitCommit, SplitRecord
 from ltc.store.files import LocalFiles
 from ltc.store.writer import StoreWriter
 
@@ -229,6 +231,45 @@ def test_several_commits_at_once_are_all_there_or_none(path):
         writer.extend(iter(rows[1:]))
         writer.extend([])
     stores.assert_holds(path, range(4))
+
+
+def blocks(record, width):
+    """A record in blocks of so many samples, each with counts and a mode of its own."""
+    for begin in range(0, record.losses.size, width):
+        losses = record.losses[begin : begin + width]
+        yield SplitRecord(losses, losses.size, 1, 1, 0, record.mode)
+
+
+def test_a_split_may_come_in_blocks(path, monkeypatch):
+    monkeypatch.setattr("ltc.store.writer.CHUNK_SAMPLES", 4)
+    train, val = stores.records(0)
+    with create(path) as writer:
+        assert writer.block_samples == 4
+        commit = writer.append(0, blocks(train, 4), blocks(val, 4))
+    stores.assert_holds(path, [0])
+    assert open_store(path).commits == (commit,)
+    assert commit.train == SplitCommit(11, 3, 3, 0, "training")
+    assert commit.val == SplitCommit(5, 2, 2, 0, "training")
+
+
+def test_blocks_must_fit_the_store(path, monkeypatch):
+    monkeypatch.setattr("ltc.store.writer.CHUNK_SAMPLES", 4)
+    train, val = stores.records(0)
+    mixed = [*blocks(train, 4)]
+    mixed[1] = replace(mixed[1], mode="evaluation")
+    wrong = [
+        (blocks(train, 3), r"train\.losses .* shape \(4,\), got \(3,\)"),
+        ([*blocks(train, 4)][:2], "train must have 11 samples, got 8 in blocks"),
+        ([*blocks(train, 4)] * 2, r"train\.losses .* shape \(0,\), got \(4,\)"),
+        (mixed, r"train\.mode must be the same throughout, got \['evaluation', 'training'\]"),
+    ]
+    with create(path) as writer:
+        for losses, message in wrong:
+            with pytest.raises(ArgumentValueError, match=message):
+                writer.append(0, losses, val)
+        assert writer.committed == 0
+        writer.append(0, train, val)
+    stores.assert_holds(path, [0])
 
 
 def test_create_refuses_a_store_with_commits(path):
