@@ -1,17 +1,16 @@
 """Chunks to values.
 
-Uncompressed losses on a local disk are read straight into place (`ltc.store.direct`). Other reading
-goes through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline
-elsewhere; either is made for the array at hand, so the user's zarr configuration is neither read
-nor changed for the choice.
+Uncompressed losses on a local disk are read straight into place (`ltc.store.direct`), compressed
+ones through `zarrs` (Rust). From elsewhere chunks are fetched and decoded by zarr's own codecs
+(`ltc.store.fetching`). All of it is made for the array at hand, so the user's zarr configuration is
+neither read nor changed for the choice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
@@ -23,9 +22,10 @@ from zarr.storage import LocalStore, StorePath
 from ltc.errors import StoreCorruptError, StoreFormatError
 from ltc.store.direct import DirectReader
 from ltc.store.encoding import CONFIG
+from ltc.store.fetching import ChunkFetcher, together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from zarr.abc.codec import CodecPipeline
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayReader", "ChunkState", "check_metadata", "list_names", "read_bytes"]
 
-_T = TypeVar("_T")
 ChunkState = Literal["whole", "lost", "changed"]
+# Of a chunk: its key, its row of the result, its range of the chunk's samples and of the result's.
+_Piece: TypeAlias = tuple[str, int, slice, slice]
 
-# What decoding raises on bytes that were changed: zarr and numcodecs, zarrs, a failing disk.
+# What zarrs raises on bytes that were changed.
 _DECODING_ERRORS = (ValueError, RuntimeError, OSError)
-# How many chunks `states` holds in memory at a time.
-_CHECKED_AT_ONCE = 16
+_STATES: Final[dict[bool | None, ChunkState]] = {True: "whole", None: "lost", False: "changed"}
 
 
 class ArrayReader:
@@ -68,13 +68,14 @@ class ArrayReader:
         self._metadata = check_metadata(path, document, expected)
         self._shape = tuple(expected["shape"])
         self._spec = self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
-        self._zarr_pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
+        codecs = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
+        self._chunks = ChunkFetcher(store, self._spec, codecs)
         self._direct = DirectReader.of(self._metadata, store, self.chunk_samples)
 
     @cached_property
-    def _pipeline(self) -> CodecPipeline:
-        """What decodes losses; made when it is needed, because zarrs takes long to import."""
-        return _zarrs_pipeline(self._metadata, self._store) or self._zarr_pipeline
+    def _pipeline(self) -> CodecPipeline | None:
+        """What decodes losses of a local store, made when needed: zarrs takes long to import."""
+        return _zarrs_pipeline(self._metadata, self._store)
 
     @property
     def chunk_samples(self) -> int:
@@ -108,7 +109,18 @@ class ArrayReader:
                 (key, within.start, out[position, without])
                 for key, position, within, without in pieces
             )
-            return
+        elif self._pipeline is not None:
+            self._read_with_zarrs(self._pipeline, pieces, out)
+        else:
+            fetched = (
+                (key, (slice(0, 1), within), out[position : position + 1, without])
+                for key, position, within, without in pieces
+            )
+            sync(self._chunks.read(fetched))
+
+    def _read_with_zarrs(
+        self, pipeline: CodecPipeline, pieces: Sequence[_Piece], out: NDArray[Any]
+    ) -> None:
         batch = [
             (
                 StorePath(self._store, key),
@@ -119,15 +131,16 @@ class ArrayReader:
             )
             for key, position, within, without in pieces
         ]
-        keys = [key for key, *_ in pieces]
         whole = out if out.flags.c_contiguous else np.empty_like(out, order="C")
-        self._run(self._pipeline.read(batch, NDBuffer.from_numpy_array(whole)), keys)
+        try:
+            sync(pipeline.read(batch, NDBuffer.from_numpy_array(whole)))
+        except _DECODING_ERRORS as error:
+            self._name_changed([key for key, *_ in pieces], error)
+            raise
         if whole is not out:
             out[:] = whole
 
-    def _pieces(
-        self, rows: Sequence[int], samples: slice
-    ) -> Iterator[tuple[str, int, slice, slice]]:
+    def _pieces(self, rows: Sequence[int], samples: slice) -> Iterator[_Piece]:
         """Key of each chunk, its row of the result, and its range within the chunk and without."""
         width = self._spec.shape[1]
         columns = range(samples.start // width, -(-samples.stop // width))
@@ -149,17 +162,9 @@ class ArrayReader:
         (length,), (width,) = self._shape, self._spec.shape
         keys = self.keys()
         out = np.empty(length, self._spec.dtype.to_native_dtype())
-        batch = [
-            (
-                StorePath(self._store, key),
-                self._spec,
-                (slice(0, min(width, length - start)),),
-                (slice(start, min(start + width, length)),),
-                False,
-            )
-            for key, start in zip(keys, range(0, length, width), strict=True)
-        ]
-        present = self._run(self._read_if_present(keys, batch, out), keys)
+        parts = [out[start : start + width] for start in range(0, length, width)]
+        pieces = [(key, (slice(len(part)),), part) for key, part in zip(keys, parts, strict=True)]
+        present = sync(self._chunks.read(pieces))
         if lost := [key for key, there in zip(keys, present, strict=True) if not there]:
             raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
         return out
@@ -171,43 +176,18 @@ class ArrayReader:
 
     def states(self, keys: Sequence[str]) -> list[ChunkState]:
         """Look at chunks one by one: whole, lost, or changed since they were written."""
-        found: list[ChunkState] = []
-        for start in range(0, len(keys), _CHECKED_AT_ONCE):
-            some = keys[start : start + _CHECKED_AT_ONCE]
-            found += sync(_gather(self._state(key) for key in some))
-        return found
+        return [_STATES[whole] for whole in sync(together(self._chunks.is_whole, keys))]
 
     def _key(self, coordinates: tuple[int, ...]) -> str:
         return f"{self.path}/{self._metadata.encode_chunk_key(coordinates)}"
 
-    def _run(self, reading: Coroutine[Any, Any, _T], keys: Sequence[str]) -> _T:
-        try:
-            return sync(reading)
-        except _DECODING_ERRORS as error:
-            for key, state in zip(keys, self.states(keys), strict=True):
-                if state == "changed":
-                    raise StoreCorruptError(
-                        f"{key}: the chunk was changed after it was written (its checksum differs)"
-                    ) from error
-            raise
-
-    async def _read_if_present(
-        self, keys: Sequence[str], batch: list[Any], out: NDArray[Any]
-    ) -> list[bool]:
-        present = await _gather(self._store.exists(key) for key in keys)
-        if all(present):
-            await self._zarr_pipeline.read(batch, NDBuffer.from_numpy_array(out))
-        return present
-
-    async def _state(self, key: str) -> ChunkState:
-        try:
-            data = await self._store.get(key, buffer_prototype)
-            if data is None:
-                return "lost"
-            await self._zarr_pipeline.decode([(data, self._spec)])
-        except _DECODING_ERRORS:
-            return "changed"
-        return "whole"
+    def _name_changed(self, keys: Sequence[str], error: Exception) -> None:
+        """Raise an error that names the first chunk that was changed, if there is one."""
+        for key, state in zip(keys, self.states(keys), strict=True):
+            if state == "changed":
+                raise StoreCorruptError(
+                    f"{key}: the chunk was changed after it was written (its checksum differs)"
+                ) from error
 
 
 def list_names(store: ZarrStore, path: str) -> list[str]:
@@ -219,10 +199,6 @@ def read_bytes(store: ZarrStore, key: str) -> bytes | None:
     """Return an object of a zarr store, None if it isn't there."""
     data = sync(store.get(key, buffer_prototype))
     return None if data is None else data.to_bytes()
-
-
-async def _gather(coroutines: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    return await asyncio.gather(*coroutines)
 
 
 def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipeline | None:
