@@ -1,7 +1,7 @@
 """Chunks to values.
 
-Uncompressed losses on a local disk are read straight into place (`ltc.store.direct`), compressed
-ones through `zarrs` (Rust). From elsewhere chunks are fetched and decoded by zarr's own codecs
+Uncompressed chunks on a local disk are read straight into place (`ltc.store.direct`), compressed
+losses through `zarrs` (Rust). From elsewhere chunks are fetched and decoded by zarr's own codecs
 (`ltc.store.fetching`). All of it is made for the array at hand, so the user's zarr configuration is
 neither read nor changed for the choice.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zarr.abc.codec import CodecPipeline
     from zarr.abc.store import Store as ZarrStore
+    from zarr.core.array_spec import ArraySpec
 
     from ltc.store.format import Document
 
@@ -63,14 +64,27 @@ class ArrayReader:
     """
 
     def __init__(self, store: ZarrStore, path: str, document: Document, expected: Document) -> None:
+        check_metadata(path, document, expected)
         self._store = store
         self.path = path
-        self._metadata = check_metadata(path, document, expected)
+        self._document = document
         self._shape = tuple(expected["shape"])
-        self._spec = self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
+        self._chunk_shape = tuple(expected["chunk_grid"]["configuration"]["chunk_shape"])
+        self._direct = DirectReader.of(expected, store)
+
+    @cached_property
+    def _metadata(self) -> ArrayV3Metadata:
+        """What zarr makes of the metadata: only for what is not read directly."""
+        return ArrayV3Metadata.from_dict(self._document)
+
+    @cached_property
+    def _spec(self) -> ArraySpec:
+        return self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
+
+    @cached_property
+    def _chunks(self) -> ChunkFetcher:
         codecs = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
-        self._chunks = ChunkFetcher(store, self._spec, codecs)
-        self._direct = DirectReader.of(self._metadata, store, self.chunk_samples)
+        return ChunkFetcher(self._store, self._spec, codecs)
 
     @cached_property
     def _pipeline(self) -> CodecPipeline | None:
@@ -80,7 +94,7 @@ class ArrayReader:
     @property
     def chunk_samples(self) -> int:
         """The length of a chunk along the last dimension."""
-        return self._spec.shape[-1]
+        return int(self._chunk_shape[-1])
 
     def read_rows(self, rows: Sequence[int], samples: slice, out: NDArray[Any]) -> None:
         """Read whole rows of a two-dimensional array, or one range of samples of each.
@@ -105,10 +119,12 @@ class ArrayReader:
             return
         pieces = list(self._pieces(rows, samples))
         if self._direct is not None:
-            self._direct.read(
-                (key, within.start, out[position, without])
+            direct = {
+                key: (key, within.start, out[position, without])
                 for key, position, within, without in pieces
-            )
+            }
+            for key in self._direct.read(list(direct.values())):
+                direct[key][-1].fill(np.nan)
         elif self._pipeline is not None:
             self._read_with_zarrs(self._pipeline, pieces, out)
         else:
@@ -142,7 +158,7 @@ class ArrayReader:
 
     def _pieces(self, rows: Sequence[int], samples: slice) -> Iterator[_Piece]:
         """Key of each chunk, its row of the result, and its range within the chunk and without."""
-        width = self._spec.shape[1]
+        width = self.chunk_samples
         columns = range(samples.start // width, -(-samples.stop // width))
         for (position, row), column in itertools.product(enumerate(rows), columns):
             first = column * width
@@ -159,19 +175,25 @@ class ArrayReader:
         StoreCorruptError
             A chunk is lost or was changed.
         """
-        (length,), (width,) = self._shape, self._spec.shape
+        (length,), (width,) = self._shape, self._chunk_shape
         keys = self.keys()
-        out = np.empty(length, self._spec.dtype.to_native_dtype())
+        dtype = self._spec.dtype.to_native_dtype() if self._direct is None else self._direct.dtype
+        out = np.empty(length, dtype)
         parts = [out[start : start + width] for start in range(0, length, width)]
-        pieces = [(key, (slice(len(part)),), part) for key, part in zip(keys, parts, strict=True)]
-        present = sync(self._chunks.read(pieces))
-        if lost := [key for key, there in zip(keys, present, strict=True) if not there]:
+        whole = dict(zip(keys, parts, strict=True))
+        if self._direct is not None:
+            lost = self._direct.read([(key, 0, part) for key, part in whole.items()])
+        else:
+            pieces = [(key, (slice(len(part)),), part) for key, part in whole.items()]
+            present = sync(self._chunks.read(pieces))
+            lost = [key for key, there in zip(keys, present, strict=True) if not there]
+        if lost:
             raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
         return out
 
     def keys(self) -> list[str]:
         """Return the keys of all chunks."""
-        counts = [range(-(-n // c)) for n, c in zip(self._shape, self._spec.shape, strict=True)]
+        counts = [range(-(-n // c)) for n, c in zip(self._shape, self._chunk_shape, strict=True)]
         return [self._key(coordinates) for coordinates in itertools.product(*counts)]
 
     def states(self, keys: Sequence[str]) -> list[ChunkState]:
@@ -179,7 +201,7 @@ class ArrayReader:
         return [_STATES[whole] for whole in sync(together(self._chunks.is_whole, keys))]
 
     def _key(self, coordinates: tuple[int, ...]) -> str:
-        return f"{self.path}/{self._metadata.encode_chunk_key(coordinates)}"
+        return "/".join((self.path, "c", *map(str, coordinates)))
 
     def _name_changed(self, keys: Sequence[str], error: Exception) -> None:
         """Raise an error that names the first chunk that was changed, if there is one."""
@@ -197,6 +219,11 @@ def list_names(store: ZarrStore, path: str) -> list[str]:
 
 def read_bytes(store: ZarrStore, key: str) -> bytes | None:
     """Return an object of a zarr store, None if it isn't there."""
+    if type(store) is LocalStore:  # a small file takes less time than a change of threads
+        try:
+            return (store.root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
     data = sync(store.get(key, buffer_prototype))
     return None if data is None else data.to_bytes()
 
@@ -212,8 +239,8 @@ def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipelin
     return ZarrsCodecPipeline.from_array_metadata_and_store(metadata, store)
 
 
-def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3Metadata:
-    """Return an array's metadata, which must be as expected.
+def check_metadata(path: str, document: Document, expected: Document) -> None:
+    """Check that an array's metadata are as expected.
 
     Parameters
     ----------
@@ -229,6 +256,31 @@ def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3
     StoreFormatError
         It isn't.
     """
+    # What we have written is the same word for word; zarr understands the many other ways.
+    same = _same_words(document, expected)
+    shape = document["shape"] if same else _check_meaning(path, document, expected)
+    (rows, *others), (least, *sizes) = shape, expected["shape"]
+    growing = expected["dimension_names"][0] == "checkpoint"
+    if others != sizes or rows < least or (rows > least and not growing):
+        raise StoreFormatError(
+            f"{path}: shape must be {tuple(expected['shape'])}, got {tuple(shape)}"
+        )
+
+
+def _same_words(document: Document, expected: Document) -> bool:
+    """Whether everything but the attributes and the numbers of the shape is literally the same."""
+    free = ("shape", "attributes")
+    return (
+        document.keys() == expected.keys()
+        and all(document[name] == expected[name] for name in expected if name not in free)
+        and isinstance(document["attributes"], dict)
+        and isinstance(document["shape"], list)
+        and [type(n) for n in document["shape"]] == [int] * len(expected["shape"])
+    )
+
+
+def _check_meaning(path: str, document: Document, expected: Document) -> list[int]:
+    """Compare what zarr makes of both; return the shape."""
     try:
         metadata = ArrayV3Metadata.from_dict(document)
     except (ValueError, TypeError, KeyError) as error:
@@ -237,10 +289,4 @@ def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3
     for field in ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"):
         if found[field] != wanted[field]:
             raise StoreFormatError(f"{path}: {field} must be {wanted[field]}, got {found[field]}")
-    (rows, *others), (least, *sizes) = metadata.shape, expected["shape"]
-    growing = expected["dimension_names"][0] == "checkpoint"
-    if others != sizes or rows < least or (rows > least and not growing):
-        raise StoreFormatError(
-            f"{path}: shape must be {tuple(expected['shape'])}, got {metadata.shape}"
-        )
-    return metadata
+    return list(metadata.shape)
