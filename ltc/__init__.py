@@ -9,6 +9,7 @@ Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
 
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
+from ltc.importers import import_losses
 from ltc.online import OnlineScorer
 from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
@@ -30,6 +31,7 @@ __all__ = [
     "Stability",
     "Store",
     "correlation",
+    "import_losses",
     "load_scores",
     "neighbors",
     "open_store",

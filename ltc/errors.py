@@ -19,9 +19,9 @@ __all__ = [
     "ArgumentTypeError",
     "ArgumentValueError",
     "BackendUnavailableError",
-    "DistributedError",
     "LtcError",
     "RecorderStateError",
+    "SourceFormatError",
     "StoreCorruptError",
     "StoreError",
     "StoreExistsError",
@@ -60,9 +60,9 @@ class StoreMismatchError(StoreError, ValueError):
     """A store holds other sizes, labels or ids than the run that is to be continued in it."""
 
 
+class SourceFormatError(LtcError, ValueError):
+    """A file of losses to import is not as it must be; the message names the file and the place."""
+
+
 class RecorderStateError(LtcError, RuntimeError):
     """A call doesn't fit what was called before: mixed modes, pending updates, use after close."""
-
-
-class DistributedError(LtcError, RuntimeError):
-    """Another process of a distributed run failed, or the processes can't reach each other."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ltc.cli.demo import demo
+from ltc.cli.imports import import_
 from ltc.cli.neighbors import neighbors
 from ltc.cli.plan import plan
 from ltc.cli.scores import score, select
@@ -35,9 +36,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for command in (demo, info, verify, score, select, neighbors, plan):
-    text = getdoc(command) or ""
-    app.command(help=verbatim(text), short_help=text.partition("\n")[0])(command)
+for command in (demo, info, verify, score, select, neighbors, plan, import_):
+    name, text = command.__name__.removesuffix("_"), getdoc(command) or ""
+    app.command(name, help=verbatim(text), short_help=text.partition("\n")[0])(command)
 
 
 def _print_version(wanted: bool) -> None:
