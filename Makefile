@@ -1,6 +1,7 @@
 # make demo         build .venv and run the demonstration on real data
 # make test         build .venv and .venv-lowest and run everything that CI runs
 # make test-lowest  only the tests on the lowest supported versions
+# make test-interpreted  only those of the kernels for a GPU, in Triton's interpreter
 # make lint         only formatting, lint and types
 # make format       format, and mend what the linter can mend
 # make clean        remove everything that was built
@@ -11,6 +12,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DATASET ?= digits
 DEMO_FLAGS ?=
 
+# Triton decides when it is imported whether kernels are interpreted: these tests are a session of
+# their own.
+INTERPRETED := TRITON_INTERPRET=1
+
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -19,7 +24,7 @@ WHEEL := dist/ltc-$(VERSION)-py3-none-any.whl
 SOURCES := pyproject.toml README.md LICENSE \
     $(shell find ltc ltc_kernels -name __pycache__ -prune -o -print)
 
-.PHONY: demo test test-wheel test-lowest lint format clean
+.PHONY: demo test test-wheel test-lowest test-interpreted lint format clean
 .DELETE_ON_ERROR:
 # One step at a time: benchmarks among the tests share the cores with nothing.
 .NOTPARALLEL:
@@ -37,10 +42,15 @@ lint: .venv/test.stamp
 test-wheel: .venv/test.stamp
 	$(BIN)/pytest --doctest-modules --pyargs ltc ltc_kernels
 	$(BIN)/pytest --junit-xml=build/tests.xml tests
+	$(INTERPRETED) $(BIN)/pytest --junit-xml=build/tests-interpreted.xml tests/kernels/gpu
 	$(BIN)/pytest --benchmark-disable benchmarks
 
 test-lowest: .venv-lowest/test.stamp
 	$(LOWEST)/pytest --junit-xml=build/tests-lowest.xml tests
+	$(INTERPRETED) $(LOWEST)/pytest --junit-xml=build/tests-lowest-interpreted.xml tests/kernels/gpu
+
+test-interpreted: .venv/test.stamp
+	$(INTERPRETED) $(BIN)/pytest tests/kernels/gpu
 
 format: .venv/test.stamp
 	$(BIN)/ruff format .

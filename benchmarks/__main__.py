@@ -24,13 +24,14 @@ SUITES = {
     "online": "the online scorer: time of an update, bytes per sample",
     "formats": "codecs and chunk sizes: size, writing and reading",
     "planning": "what ltc plan estimates beside what runs take",
+    "compiled": "the kernels for a GPU as compiled: registers, loads, tensor cores; needs no GPU",
     "accuracy": "error against float64",
     "pairs": "exact neighbours, against faiss, torch and scikit-learn; needs ltc[bench]",
     "procedures": "from disk to scores, against everything a user might do instead",
     "scale": "time and memory from 1 to 100 million samples; 13 GB of disk, half an hour",
 }
-WITHOUT_SIZE = {"accuracy", "scale", "selection"}
-SLOW = {"pairs", "scale"}  # run only when named, or with --full
+WITHOUT_SIZE = {"accuracy", "compiled", "scale", "selection"}
+SLOW = {"compiled", "pairs", "scale"}  # run only when named, or with --full
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "ArgumentTypeError",
     "ArgumentValueError",
     "BackendUnavailableError",
+    "DistributedError",
     "LtcError",
     "RecorderStateError",
     "SourceFormatError",
@@ -66,3 +67,7 @@ class SourceFormatError(LtcError, ValueError):
 
 class RecorderStateError(LtcError, RuntimeError):
     """A call doesn't fit what was called before: mixed modes, pending updates, use after close."""
+
+
+class DistributedError(LtcError, RuntimeError):
+    """Another process of a distributed run failed, or the processes can't reach each other."""

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltc.store import Store
-from ltc_kernels import PreparedPairs, prepare_pairs
+from ltc_kernels import PreparedPairs, add_group_sums, prepare_pairs
 from ltc_kernels.algebra import Signal
 
+STORED_BYTES = 2  # of a loss
 BYTES_PER_LOSS = 40  # a stored loss beside its float64 value, mask, centred value and unit value
 
 
@@ -38,17 +39,13 @@ def mean_references(
         Losses that are missing, of M * T.
     """
     sums = np.zeros((len(rows), num_groups))
-    counts = np.zeros((len(rows), num_groups), dtype=np.int64)
-    for begin, losses in val_tiles(store, rows, memory=memory):
-        group = groups[begin : begin + losses.shape[1]]
-        for t, stored in enumerate(losses):
-            observed = np.isfinite(stored)
-            # One addition after the other, so that the size of a tile doesn't show in the last bit.
-            np.add.at(sums[t], group[observed], stored[observed].astype(np.float64))
-            counts[t] += np.bincount(group[observed], minlength=num_groups)
+    missing = np.zeros((len(rows), num_groups), dtype=np.int64)
+    for begin, losses in val_tiles(store, rows, memory=memory, bytes_per_loss=STORED_BYTES):
+        add_group_sums(losses, groups[begin : begin + losses.shape[1]], sums, missing)
+    observed = np.bincount(groups, minlength=num_groups) - missing
     with np.errstate(invalid="ignore"):  # 0 / 0: no sample of the group was observed
-        means = np.ascontiguousarray((sums / counts).T)
-    return means, len(rows) * store.num_val - int(counts.sum())
+        means = np.ascontiguousarray((sums / observed).T)
+    return means, int(missing.sum())
 
 
 def pair_references(
@@ -61,16 +58,16 @@ def pair_references(
     memory: int,
 ) -> Iterator[PreparedPairs]:
     """Every validation sample as a reference of its group, tile by tile; see `mean_references`."""
-    for begin, losses in val_tiles(store, rows, memory=memory):
+    for begin, losses in val_tiles(store, rows, memory=memory, bytes_per_loss=BYTES_PER_LOSS):
         group = groups[begin : begin + losses.shape[1]]
         yield prepare_pairs(losses, group, num_groups, signal=signal)
 
 
 def val_tiles(
-    store: Store, rows: Sequence[int], *, memory: int
+    store: Store, rows: Sequence[int], *, memory: int, bytes_per_loss: int
 ) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """First sample and losses, shape (T, n), of consecutive tiles of the validation split."""
-    step = max(memory // (BYTES_PER_LOSS * max(len(rows), 1)), 1)
+    step = max(memory // (bytes_per_loss * max(len(rows), 1)), 1)
     for begin in range(0, store.num_val, step):
         samples = slice(begin, min(begin + step, store.num_val))
         yield begin, store.read("val", samples=samples, checkpoints=list(rows))

@@ -17,6 +17,7 @@ from ltc_kernels.moments import ReferenceMoments, ReferenceStep
 from ltc_kernels.online import OnlineState, online_scores, online_state, online_update
 from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
 from ltc_kernels.rounding import round_losses
+from ltc_kernels.sums import add_group_sums
 
 __all__ = [
     "ArgumentIndexError",
@@ -30,6 +31,7 @@ __all__ = [
     "PreparedReferences",
     "ReferenceMoments",
     "ReferenceStep",
+    "add_group_sums",
     "count_missing",
     "group_correlation",
     "online_scores",

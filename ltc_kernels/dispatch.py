@@ -1,17 +1,14 @@
 """The public kernels: check arguments, pick the implementation by the arrays' device, run it."""
 
-from collections.abc import Callable
-from typing import Any, Final, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from ltc_kernels import reference as float64_reference
 from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_references
+from ltc_kernels.backends import as_numpy, choose
 from ltc_kernels.checks import check_groups, check_losses, check_references, check_signal
-from ltc_kernels.errors import ArgumentValueError, BackendUnavailableError
-
-Backend = Literal["auto", "reference", "cpu"]
-BACKENDS: Final[tuple[str, ...]] = get_args(Backend)
+from ltc_kernels.errors import ArgumentValueError
 
 
 def group_correlation(
@@ -59,15 +56,15 @@ def group_correlation(
     >>> group_correlation(losses, references, np.array([0, 0]), signal="loss").round(3)
     array([ 0.961, -0.961], dtype=float32)
     """
-    implementation = _choose(backend)
-    train, restore = _as_numpy(losses)
+    implementation = choose(backend, losses, served=("reference", "cpu"))
+    train, restore = as_numpy(losses)
     train = check_losses("losses", train)
     if not isinstance(references, PreparedReferences):
-        values = check_references(_as_numpy(references)[0], len(train))
+        values = check_references(as_numpy(references)[0], len(train))
         references = prepare_references(values, signal=check_signal(signal))
     _same_problem("references", references, train, signal)
     trajectories = references.trajectories
-    group = check_groups("groups", _as_numpy(groups)[0], train.shape[1], len(trajectories))
+    group = check_groups("groups", as_numpy(groups)[0], train.shape[1], len(trajectories))
     if implementation == "reference":
         scores = float64_reference.group_correlation(train, trajectories, group, signal=signal)
         return restore(scores)
@@ -111,12 +108,12 @@ def pair_sums(
     >>> pair_sums(losses, pairs, np.array([0, 0]))
     (array([0., 0.]), array([2, 2]))
     """
-    implementation = _choose(backend)
-    train, restore = _as_numpy(losses)
+    implementation = choose(backend, losses, served=("reference", "cpu"))
+    train, restore = as_numpy(losses)
     train = check_losses("losses", train)
     _same_problem("pairs", pairs, train, pairs.signal)
     num_groups = len(pairs.counts)
-    group = check_groups("groups", _as_numpy(groups)[0], train.shape[1], num_groups)
+    group = check_groups("groups", as_numpy(groups)[0], train.shape[1], num_groups)
     if implementation == "reference":
         val_groups = np.repeat(np.arange(num_groups), np.diff(pairs.starts))
         sums, counts = float64_reference.pair_sums(
@@ -136,7 +133,7 @@ def count_missing(losses: Any, *, backend: str = "auto") -> int:
     ----------
     losses : array of float16 or float32, shape (T, N)
         Trajectories; NumPy array or torch tensor.
-    backend : {"auto", "reference", "cpu"}
+    backend : {"auto", "reference", "cpu", "gpu"}
         As in `group_correlation`.
 
     Returns
@@ -153,19 +150,18 @@ def count_missing(losses: Any, *, backend: str = "auto") -> int:
     >>> count_missing(np.array([[1, np.nan], [np.inf, 2]], dtype=np.float16))
     2
     """
-    implementation = _choose(backend)
-    array = check_losses("losses", _as_numpy(losses)[0])
+    implementation = choose(backend, losses)
+    if implementation == "gpu":
+        from ltc_kernels import gpu
+        from ltc_kernels.gpu.checks import check_losses as check_tensor
+
+        return gpu.count_missing(check_tensor("losses", losses))
+    array = check_losses("losses", as_numpy(losses)[0])
     if implementation == "reference":
         return float64_reference.count_missing(array)
     from ltc_kernels import cpu
 
     return cpu.count_missing(array)
-
-
-def _choose(backend: str) -> str:
-    if backend not in BACKENDS:
-        raise ArgumentValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    return "cpu" if backend == "auto" else backend
 
 
 def _same_problem(
@@ -180,17 +176,3 @@ def _same_problem(
             f"{name} must have as many checkpoints as losses, {len(losses)}, "
             f"got {prepared.trajectories.shape[1]}"
         )
-
-
-def _as_numpy(array: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """A NumPy view of the array, and the function that makes a result an array of the same kind."""
-    if type(array).__module__.partition(".")[0] != "torch":
-        return array, lambda result: result
-    if array.device.type != "cpu":
-        raise BackendUnavailableError(
-            f"no backend serves arrays on {array.device}; there are "
-            f"{' and '.join(BACKENDS[1:])}, for arrays on the CPU"
-        )
-    import torch
-
-    return array.detach().numpy(), torch.from_numpy

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from ltc_kernels import reference as float64_reference
 from ltc_kernels.algebra import Signal
+from ltc_kernels.backends import as_numpy, choose
 from ltc_kernels.checks import check_k, check_losses, check_pair, check_samples, check_signal
-from ltc_kernels.dispatch import _as_numpy, _choose
 from ltc_kernels.errors import ArgumentValueError
 
 Ends = Literal["largest", "smallest", "both"]
+SERVED: Final = ("reference", "cpu")
 ENDS: Final[tuple[str, ...]] = get_args(Ends)
 QUERY_BYTES: Final = 32 * 2**20  # of the queries of one search, in float32
 FOUND_BYTES: Final = 64 * 2**20  # of what one search holds for results, before they are copied
@@ -53,9 +54,9 @@ def pair_correlation(train: Any, val: Any, *, signal: str, backend: str = "auto"
     >>> pair_correlation(losses, losses[:, :1], signal="loss").round(3)
     array([[ 1., -1.]], dtype=float32)
     """
-    implementation = _choose(backend)
-    samples, restore = _as_numpy(train)
-    samples, queries = check_pair(samples, _as_numpy(val)[0])
+    implementation = choose(backend, train, served=SERVED)
+    samples, restore = as_numpy(train)
+    samples, queries = check_pair(samples, as_numpy(val)[0])
     checked = check_signal(signal)
     if implementation == "reference":
         return restore(float64_reference.pair_correlation(samples, queries, signal=checked))
@@ -106,9 +107,9 @@ def pair_topk(
     >>> indices, values.round(3)
     (array([[ 0,  2,  1, -1]]), array([[ 1.   ,  0.866, -1.   ,    nan]], dtype=float32))
     """
-    implementation = _choose(backend)
-    samples, restore = _as_numpy(train)
-    samples, queries = check_pair(samples, _as_numpy(val)[0])
+    implementation = choose(backend, train, served=SERVED)
+    samples, restore = as_numpy(train)
+    samples, queries = check_pair(samples, as_numpy(val)[0])
     checked, size = check_signal(signal), check_k(k)
     ends: Ends = "largest" if largest else "smallest"
     shape = (queries.shape[1], size)
@@ -162,7 +163,7 @@ class PairSearch:
         signs = {"largest": (1,), "smallest": (-1,), "both": (1, -1)}[ends]
         self._num_checkpoints = len(queries)
         self._last = -1
-        if _choose(backend) == "reference":
+        if choose(backend, val, served=SERVED) == "reference":
             self._search: Any = _ReferenceSearch(queries, size, checked, signs)
         else:
             from ltc_kernels.cpu.pairs import PairSearch

@@ -207,6 +207,21 @@ def count_missing(losses: NDArray[Any]) -> int:
     return int(sum(not np.isfinite(value) for value in np.asarray(losses, dtype=np.float64).flat))
 
 
+def add_group_sums(
+    losses: NDArray[Any],
+    groups: NDArray[Any],
+    sums: NDArray[np.float64],
+    missing: NDArray[np.int64],
+) -> None:
+    """Add the losses (T, N) of each group to sums (T, C), and count those that are missing."""
+    for t, row in enumerate(np.asarray(losses, dtype=np.float64)):
+        for value, group in zip(row, np.asarray(groups), strict=True):
+            if np.isfinite(value):
+                sums[t, group] += value
+            else:
+                missing[t, group] += 1
+
+
 def round_losses(losses: NDArray[Any]) -> tuple[NDArray[np.float16], int, int]:
     """Losses of any shape as a store holds them, and how many were clipped and are missing.
 

@@ -49,6 +49,7 @@ KERNEL_NAMES = [
     "PreparedReferences",
     "ReferenceMoments",
     "ReferenceStep",
+    "add_group_sums",
     "count_missing",
     "group_correlation",
     "online_scores",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -19,9 +20,11 @@ Step: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def pass_batches(
-    model: Any, loader: Iterable[Any], step: Step | None, size: int
+    model: Any, loader: Iterable[Any], step: Step | None, size: int, *, may_be_empty: bool = False
 ) -> Iterator[Batch]:
     """Yield the checked losses of each batch of `loader`; to be consumed inside :func:`evaluating`.
+
+    Of several processes, some may have no batch; a single one must have some.
 
     Raises
     ------
@@ -37,8 +40,20 @@ def pass_batches(
             yield logits_batch(index, _logits(model, _to_device(inputs, device)), targets, size)
         else:
             yield losses_batch(*_losses_and_index(step(model, batch)), size)
-    if batch is None:
+    if batch is None and not may_be_empty:
         raise ArgumentValueError("loader must yield at least one batch, got none")
+
+
+def without_wrapper(model: Any) -> Any:
+    """Return the module inside a `DistributedDataParallel`, and any other model as it is.
+
+    The wrapper's forward exchanges buffers, such as those of batch normalisation, at every call.
+    Processes with unequal numbers of batches would wait for each other.
+    """
+    parallel: Any = sys.modules.get("torch.nn.parallel")
+    if parallel is not None and isinstance(model, parallel.DistributedDataParallel):
+        return model.module
+    return model
 
 
 @contextmanager

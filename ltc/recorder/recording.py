@@ -8,28 +8,34 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
+from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.recorder.arguments import split_size
 from ltc.recorder.batches import logits_batch, losses_batch
-from ltc.recorder.buffers import SplitBuffer
-from ltc.recorder.destination import open_writer, split_size
-from ltc.recorder.passes import evaluating, pass_batches
+from ltc.recorder.passes import evaluating, pass_batches, without_wrapper
+from ltc.recorder.session import Session
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
     from ltc.recorder.passes import Step
+    from ltc.recorder.splits import SplitBuffer
     from ltc.store.commits import Commit
 
 _log = logging.getLogger("ltc")
 
 
-class Recorder:
+class Recorder(Session):
     """Record the loss of every sample at every checkpoint into a store.
 
     A recorder holds 8 bytes per sample that it was given, on the devices of the losses; a commit
     streams from them to the store, with no copy of the losses in between.
+
+    Where `torch.distributed` is initialised, every process makes a recorder with the same
+    arguments and records what it sees; rank 0 writes. Nothing is exchanged but in `commit`,
+    `rewind`, `consolidate` and `load_state_dict`, which all processes call, and when a recorder is
+    made. The store is that of one process that has seen everything: a sample that several
+    processes saw, as a padded sampler gives them, gets the mean of its losses and is counted.
 
     Parameters
     ----------
@@ -49,6 +55,10 @@ class Recorder:
         With False, a store that has commits is an error.
     fsync : bool
         Make each commit survive a power cut too, not only the death of the process.
+    distributed : {None, False} or ProcessGroup
+        The processes that record this run together: by default all, if `torch.distributed` is
+        initialised. Those of a group, or, with False, this one by itself. With a group that has a
+        backend for the CPU, such as gloo, the exchange takes no memory of the GPU.
 
     Attributes
     ----------
@@ -66,6 +76,11 @@ class Recorder:
         `resume` is True and sizes, labels or ids differ from the store's.
     StoreLockedError
         Another process, or another recorder, is writing to the store.
+    DistributedError
+        The recorder could not be made in another process, which says why. Wherever one process
+        raises in a call that all of them make, the others raise too.
+    RecorderStateError
+        ``WORLD_SIZE`` tells of several processes, and `torch.distributed` is not initialised.
 
     Examples
     --------
@@ -97,16 +112,17 @@ class Recorder:
         compression: Any = None,
         resume: bool = False,
         fsync: bool = False,
+        distributed: Any = None,
     ) -> None:
         sizes = {
             "train": split_size("train", num_train, train_labels),
             "val": split_size("val", num_val, val_labels),
         }
-        self._writer = open_writer(
+        super().__init__(
+            sizes,
+            distributed,
             path,
             resume=resume,
-            num_train=sizes["train"],
-            num_val=sizes["val"],
             train_labels=train_labels,
             val_labels=val_labels,
             train_ids=train_ids,
@@ -114,14 +130,7 @@ class Recorder:
             compression=compression,
             fsync=fsync,
         )
-        self._splits = {split: SplitBuffer(split, size) for split, size in sizes.items()}
-        self._closed = False
         self.seconds = {"update": 0.0, "evaluate": 0.0, "commit": 0.0}
-
-    @property
-    def checkpoints(self) -> list[float]:
-        """The checkpoints committed so far, those from before a resume included."""
-        return list(self._writer.checkpoints)
 
     def update(
         self, split: str, index: Any, *, losses: Any = None, logits: Any = None, targets: Any = None
@@ -165,6 +174,7 @@ class Recorder:
         else:
             raise ArgumentTypeError("update takes either losses, or logits and targets")
         buffer.add(batch, "training")
+        self._whole = False
         self.seconds["update"] += perf_counter() - start
 
     def evaluate(
@@ -174,6 +184,10 @@ class Recorder:
 
         Every submodule is left in the mode it was in. If the pass fails, what was recorded of the
         split since the last commit is dropped, so that no half of it is ever committed.
+
+        Of several processes each passes over its part of the split, which may be empty, and none
+        waits for another: of a `DistributedDataParallel` the module inside is called. Buffers, such
+        as those of batch normalisation, are each process's own.
 
         Parameters
         ----------
@@ -196,14 +210,20 @@ class Recorder:
             `update` recorded this split since the last commit, or the recorder is closed.
         """
         buffer = self._buffer(split)
+        model = without_wrapper(model)
+        several = self._processes.size > 1
         with self._timed("evaluate"), buffer.evaluation(), evaluating(model):
-            for batch in pass_batches(model, loader, step, buffer.size):
+            self._whole = False
+            for batch in pass_batches(model, loader, step, buffer.size, may_be_empty=several):
                 buffer.add(batch, "evaluation")
 
     def commit(self, checkpoint: float) -> None:
         """Write what was recorded since the last commit as one checkpoint.
 
-        If it fails, the store holds what it held before, and what was recorded is still pending.
+        If it fails, the store holds what it held before, and what was recorded is still pending. Of
+        several processes all call this. When it returns, in any of them, the checkpoint is written;
+        if it raises, it raises in all. If a process dies meanwhile, the others raise as soon as
+        their process group tells them; whether the checkpoint was written, the store knows.
 
         Parameters
         ----------
@@ -213,105 +233,33 @@ class Recorder:
         Warns
         -----
         RuntimeWarning
-            Losses were inf or NaN; once, after the commit.
+            Losses were inf or NaN; once, after the commit, on rank 0.
 
         Raises
         ------
         ArgumentTypeError, ArgumentValueError
-            `checkpoint` is not a finite number, or not greater than the last one.
+            `checkpoint` is not a finite number, not greater than the last one, or not the same in
+            all processes.
         ArgumentIndexError
             A batch on a GPU had an index or a target out of range; `rewind` drops what is pending.
         RecorderStateError
-            Nothing was recorded since the last commit, or the recorder is closed.
+            Nothing was recorded since the last commit, processes recorded a split in different
+            modes, or the recorder is closed.
+        DistributedError
+            Rank 0 could not write, or a process died.
         """
         with self._timed("commit"):
             self._check_open()
-            if not self._pending():
-                raise RecorderStateError(
-                    "nothing was recorded since the last commit; checkpoint "
-                    f"{checkpoint!r} would be empty"
-                )
-            width = self._writer.block_samples
-            train, val = (self._splits[split].records(width) for split in ("train", "val"))
-            commit = self._writer.append(checkpoint, train, val)
+            commit = self._destination.commit(checkpoint, self._splits)
             self._clear()
-        _warn_nonfinite(commit)
-
-    def rewind(self, to: float) -> None:
-        """Drop the checkpoints later than `to`, and what is pending.
-
-        For a run that continues from an earlier model than the last one committed.
-
-        Parameters
-        ----------
-        to : float
-            The last checkpoint to keep; if it is smaller than all of them, none is kept.
-
-        Raises
-        ------
-        RecorderStateError
-            The recorder is closed.
-        """
-        self._check_open()
-        self._writer.rewind(to)
-        self._clear()
-
-    def close(self) -> None:
-        """Release the store. What is pending is dropped, and a line in the log says so."""
-        if self._closed:
-            return
-        if pending := self._release():
-            _log.warning(
-                "%s: dropped uncommitted losses of %s; checkpoints in the store: %d",
-                self._writer.path,
-                " and ".join(pending),
-                self._writer.committed,
-            )
-
-    def __enter__(self) -> Recorder:
-        """Return the recorder, which closes at the end of the block."""
-        self._check_open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close; without an exception, losses that were not committed are an error."""
-        if kind is not None or self._closed:
-            self.close()
-        elif pending := self._release():
-            raise RecorderStateError(
-                f"losses of {' and '.join(pending)} were recorded after the last commit and are "
-                "lost: call commit before leaving the block"
-            )
+        if commit is not None:
+            _warn_nonfinite(commit)
 
     def _buffer(self, split: str) -> SplitBuffer:
         self._check_open()
         if split not in self._splits:
             raise ArgumentValueError(f"split must be 'train' or 'val', got {split!r}")
         return self._splits[split]
-
-    def _pending(self) -> list[str]:
-        return [split for split, buffer in self._splits.items() if buffer.mode is not None]
-
-    def _release(self) -> list[str]:
-        """Close the store and free the buffers; return the splits whose losses that drops."""
-        pending = self._pending()
-        self._closed = True
-        self._splits = {}
-        self._writer.close()
-        return pending
-
-    def _clear(self) -> None:
-        for buffer in self._splits.values():
-            buffer.clear()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RecorderStateError(f"the recorder of {self._writer.path} is closed")
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

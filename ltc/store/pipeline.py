@@ -1,17 +1,16 @@
 """Chunks to values.
 
-Uncompressed losses on a local disk are read straight into place (`ltc.store.direct`). Other reading
-goes through `zarrs` (Rust) where it supports the store, through zarr's own codec pipeline
-elsewhere; either is made for the array at hand, so the user's zarr configuration is neither read
-nor changed for the choice.
+Uncompressed chunks on a local disk are read straight into place (`ltc.store.direct`), compressed
+losses through `zarrs` (Rust). From elsewhere chunks are fetched and decoded by zarr's own codecs
+(`ltc.store.fetching`). All of it is made for the array at hand, so the user's zarr configuration is
+neither read nor changed for the choice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from zarr.core.buffer.cpu import NDBuffer, buffer_prototype
@@ -23,25 +22,27 @@ from zarr.storage import LocalStore, StorePath
 from ltc.errors import StoreCorruptError, StoreFormatError
 from ltc.store.direct import DirectReader
 from ltc.store.encoding import CONFIG
+from ltc.store.fetching import ChunkFetcher, together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from zarr.abc.codec import CodecPipeline
     from zarr.abc.store import Store as ZarrStore
+    from zarr.core.array_spec import ArraySpec
 
     from ltc.store.format import Document
 
 __all__ = ["ArrayReader", "ChunkState", "check_metadata", "list_names", "read_bytes"]
 
-_T = TypeVar("_T")
 ChunkState = Literal["whole", "lost", "changed"]
+# Of a chunk: its key, its row of the result, its range of the chunk's samples and of the result's.
+_Piece: TypeAlias = tuple[str, int, slice, slice]
 
-# What decoding raises on bytes that were changed: zarr and numcodecs, zarrs, a failing disk.
+# What zarrs raises on bytes that were changed.
 _DECODING_ERRORS = (ValueError, RuntimeError, OSError)
-# How many chunks `states` holds in memory at a time.
-_CHECKED_AT_ONCE = 16
+_STATES: Final[dict[bool | None, ChunkState]] = {True: "whole", None: "lost", False: "changed"}
 
 
 class ArrayReader:
@@ -63,23 +64,37 @@ class ArrayReader:
     """
 
     def __init__(self, store: ZarrStore, path: str, document: Document, expected: Document) -> None:
+        check_metadata(path, document, expected)
         self._store = store
         self.path = path
-        self._metadata = check_metadata(path, document, expected)
+        self._document = document
         self._shape = tuple(expected["shape"])
-        self._spec = self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
-        self._zarr_pipeline = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
-        self._direct = DirectReader.of(self._metadata, store, self.chunk_samples)
+        self._chunk_shape = tuple(expected["chunk_grid"]["configuration"]["chunk_shape"])
+        self._direct = DirectReader.of(expected, store)
 
     @cached_property
-    def _pipeline(self) -> CodecPipeline:
-        """What decodes losses; made when it is needed, because zarrs takes long to import."""
-        return _zarrs_pipeline(self._metadata, self._store) or self._zarr_pipeline
+    def _metadata(self) -> ArrayV3Metadata:
+        """What zarr makes of the metadata: only for what is not read directly."""
+        return ArrayV3Metadata.from_dict(self._document)
+
+    @cached_property
+    def _spec(self) -> ArraySpec:
+        return self._metadata.get_chunk_spec((), CONFIG, buffer_prototype)
+
+    @cached_property
+    def _chunks(self) -> ChunkFetcher:
+        codecs = BatchedCodecPipeline.from_codecs(self._metadata.codecs)
+        return ChunkFetcher(self._store, self._spec, codecs)
+
+    @cached_property
+    def _pipeline(self) -> CodecPipeline | None:
+        """What decodes losses of a local store, made when needed: zarrs takes long to import."""
+        return _zarrs_pipeline(self._metadata, self._store)
 
     @property
     def chunk_samples(self) -> int:
         """The length of a chunk along the last dimension."""
-        return self._spec.shape[-1]
+        return int(self._chunk_shape[-1])
 
     def read_rows(self, rows: Sequence[int], samples: slice, out: NDArray[Any]) -> None:
         """Read whole rows of a two-dimensional array, or one range of samples of each.
@@ -104,11 +119,24 @@ class ArrayReader:
             return
         pieces = list(self._pieces(rows, samples))
         if self._direct is not None:
-            self._direct.read(
-                (key, within.start, out[position, without])
+            direct = {
+                key: (key, within.start, out[position, without])
+                for key, position, within, without in pieces
+            }
+            for key in self._direct.read(list(direct.values())):
+                direct[key][-1].fill(np.nan)
+        elif self._pipeline is not None:
+            self._read_with_zarrs(self._pipeline, pieces, out)
+        else:
+            fetched = (
+                (key, (slice(0, 1), within), out[position : position + 1, without])
                 for key, position, within, without in pieces
             )
-            return
+            sync(self._chunks.read(fetched))
+
+    def _read_with_zarrs(
+        self, pipeline: CodecPipeline, pieces: Sequence[_Piece], out: NDArray[Any]
+    ) -> None:
         batch = [
             (
                 StorePath(self._store, key),
@@ -119,17 +147,18 @@ class ArrayReader:
             )
             for key, position, within, without in pieces
         ]
-        keys = [key for key, *_ in pieces]
         whole = out if out.flags.c_contiguous else np.empty_like(out, order="C")
-        self._run(self._pipeline.read(batch, NDBuffer.from_numpy_array(whole)), keys)
+        try:
+            sync(pipeline.read(batch, NDBuffer.from_numpy_array(whole)))
+        except _DECODING_ERRORS as error:
+            self._name_changed([key for key, *_ in pieces], error)
+            raise
         if whole is not out:
             out[:] = whole
 
-    def _pieces(
-        self, rows: Sequence[int], samples: slice
-    ) -> Iterator[tuple[str, int, slice, slice]]:
+    def _pieces(self, rows: Sequence[int], samples: slice) -> Iterator[_Piece]:
         """Key of each chunk, its row of the result, and its range within the chunk and without."""
-        width = self._spec.shape[1]
+        width = self.chunk_samples
         columns = range(samples.start // width, -(-samples.stop // width))
         for (position, row), column in itertools.product(enumerate(rows), columns):
             first = column * width
@@ -146,68 +175,41 @@ class ArrayReader:
         StoreCorruptError
             A chunk is lost or was changed.
         """
-        (length,), (width,) = self._shape, self._spec.shape
+        (length,), (width,) = self._shape, self._chunk_shape
         keys = self.keys()
-        out = np.empty(length, self._spec.dtype.to_native_dtype())
-        batch = [
-            (
-                StorePath(self._store, key),
-                self._spec,
-                (slice(0, min(width, length - start)),),
-                (slice(start, min(start + width, length)),),
-                False,
-            )
-            for key, start in zip(keys, range(0, length, width), strict=True)
-        ]
-        present = self._run(self._read_if_present(keys, batch, out), keys)
-        if lost := [key for key, there in zip(keys, present, strict=True) if not there]:
+        dtype = self._spec.dtype.to_native_dtype() if self._direct is None else self._direct.dtype
+        out = np.empty(length, dtype)
+        parts = [out[start : start + width] for start in range(0, length, width)]
+        whole = dict(zip(keys, parts, strict=True))
+        if self._direct is not None:
+            lost = self._direct.read([(key, 0, part) for key, part in whole.items()])
+        else:
+            pieces = [(key, (slice(len(part)),), part) for key, part in whole.items()]
+            present = sync(self._chunks.read(pieces))
+            lost = [key for key, there in zip(keys, present, strict=True) if not there]
+        if lost:
             raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
         return out
 
     def keys(self) -> list[str]:
         """Return the keys of all chunks."""
-        counts = [range(-(-n // c)) for n, c in zip(self._shape, self._spec.shape, strict=True)]
+        counts = [range(-(-n // c)) for n, c in zip(self._shape, self._chunk_shape, strict=True)]
         return [self._key(coordinates) for coordinates in itertools.product(*counts)]
 
     def states(self, keys: Sequence[str]) -> list[ChunkState]:
         """Look at chunks one by one: whole, lost, or changed since they were written."""
-        found: list[ChunkState] = []
-        for start in range(0, len(keys), _CHECKED_AT_ONCE):
-            some = keys[start : start + _CHECKED_AT_ONCE]
-            found += sync(_gather(self._state(key) for key in some))
-        return found
+        return [_STATES[whole] for whole in sync(together(self._chunks.is_whole, keys))]
 
     def _key(self, coordinates: tuple[int, ...]) -> str:
-        return f"{self.path}/{self._metadata.encode_chunk_key(coordinates)}"
+        return "/".join((self.path, "c", *map(str, coordinates)))
 
-    def _run(self, reading: Coroutine[Any, Any, _T], keys: Sequence[str]) -> _T:
-        try:
-            return sync(reading)
-        except _DECODING_ERRORS as error:
-            for key, state in zip(keys, self.states(keys), strict=True):
-                if state == "changed":
-                    raise StoreCorruptError(
-                        f"{key}: the chunk was changed after it was written (its checksum differs)"
-                    ) from error
-            raise
-
-    async def _read_if_present(
-        self, keys: Sequence[str], batch: list[Any], out: NDArray[Any]
-    ) -> list[bool]:
-        present = await _gather(self._store.exists(key) for key in keys)
-        if all(present):
-            await self._zarr_pipeline.read(batch, NDBuffer.from_numpy_array(out))
-        return present
-
-    async def _state(self, key: str) -> ChunkState:
-        try:
-            data = await self._store.get(key, buffer_prototype)
-            if data is None:
-                return "lost"
-            await self._zarr_pipeline.decode([(data, self._spec)])
-        except _DECODING_ERRORS:
-            return "changed"
-        return "whole"
+    def _name_changed(self, keys: Sequence[str], error: Exception) -> None:
+        """Raise an error that names the first chunk that was changed, if there is one."""
+        for key, state in zip(keys, self.states(keys), strict=True):
+            if state == "changed":
+                raise StoreCorruptError(
+                    f"{key}: the chunk was changed after it was written (its checksum differs)"
+                ) from error
 
 
 def list_names(store: ZarrStore, path: str) -> list[str]:
@@ -217,12 +219,13 @@ def list_names(store: ZarrStore, path: str) -> list[str]:
 
 def read_bytes(store: ZarrStore, key: str) -> bytes | None:
     """Return an object of a zarr store, None if it isn't there."""
+    if type(store) is LocalStore:  # a small file takes less time than a change of threads
+        try:
+            return (store.root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
     data = sync(store.get(key, buffer_prototype))
     return None if data is None else data.to_bytes()
-
-
-async def _gather(coroutines: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    return await asyncio.gather(*coroutines)
 
 
 def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipeline | None:
@@ -236,8 +239,8 @@ def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipelin
     return ZarrsCodecPipeline.from_array_metadata_and_store(metadata, store)
 
 
-def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3Metadata:
-    """Return an array's metadata, which must be as expected.
+def check_metadata(path: str, document: Document, expected: Document) -> None:
+    """Check that an array's metadata are as expected.
 
     Parameters
     ----------
@@ -253,6 +256,31 @@ def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3
     StoreFormatError
         It isn't.
     """
+    # What we have written is the same word for word; zarr understands the many other ways.
+    same = _same_words(document, expected)
+    shape = document["shape"] if same else _check_meaning(path, document, expected)
+    (rows, *others), (least, *sizes) = shape, expected["shape"]
+    growing = expected["dimension_names"][0] == "checkpoint"
+    if others != sizes or rows < least or (rows > least and not growing):
+        raise StoreFormatError(
+            f"{path}: shape must be {tuple(expected['shape'])}, got {tuple(shape)}"
+        )
+
+
+def _same_words(document: Document, expected: Document) -> bool:
+    """Whether everything but the attributes and the numbers of the shape is literally the same."""
+    free = ("shape", "attributes")
+    return (
+        document.keys() == expected.keys()
+        and all(document[name] == expected[name] for name in expected if name not in free)
+        and isinstance(document["attributes"], dict)
+        and isinstance(document["shape"], list)
+        and [type(n) for n in document["shape"]] == [int] * len(expected["shape"])
+    )
+
+
+def _check_meaning(path: str, document: Document, expected: Document) -> list[int]:
+    """Compare what zarr makes of both; return the shape."""
     try:
         metadata = ArrayV3Metadata.from_dict(document)
     except (ValueError, TypeError, KeyError) as error:
@@ -261,10 +289,4 @@ def check_metadata(path: str, document: Document, expected: Document) -> ArrayV3
     for field in ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"):
         if found[field] != wanted[field]:
             raise StoreFormatError(f"{path}: {field} must be {wanted[field]}, got {found[field]}")
-    (rows, *others), (least, *sizes) = metadata.shape, expected["shape"]
-    growing = expected["dimension_names"][0] == "checkpoint"
-    if others != sizes or rows < least or (rows > least and not growing):
-        raise StoreFormatError(
-            f"{path}: shape must be {tuple(expected['shape'])}, got {metadata.shape}"
-        )
-    return metadata
+    return list(metadata.shape)

@@ -191,6 +191,11 @@ class StoreWriter:
         return [commit.checkpoint for commit in self._commits]
 
     @property
+    def commits(self) -> tuple[Commit, ...]:
+        """How each checkpoint was made, in their order."""
+        return self._commits
+
+    @property
     def block_samples(self) -> int:
         """The number of samples in each block but the last, of a split that comes in blocks."""
         return self._header.chunk_samples

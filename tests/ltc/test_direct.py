@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from zarr.storage import LocalStore
 
 import ltc
 from kernels import cases
@@ -46,6 +47,20 @@ def test_compressed_losses_are_decoded(tmp_path):
     ltc.write_store(tmp_path / "run.zarr", losses, losses, compression="zstd")
     store = ltc.open_store(tmp_path / "run.zarr")
     np.testing.assert_array_equal(store.read("train"), losses)
+    assert store._reader("train/losses")._direct is None
+
+
+def test_a_local_store_of_another_kind_is_asked_for_its_objects(path):
+    class Counting(LocalStore):
+        gets = 0
+
+        async def get(self, *arguments, **options):
+            type(self).gets += 1
+            return await super().get(*arguments, **options)
+
+    store = ltc.open_store(Counting(path, read_only=True))
+    np.testing.assert_array_equal(store.checkpoints, np.arange(6))
+    assert Counting.gets == 3  # the root, the metadata of the checkpoints, their only chunk
     assert store._reader("train/losses")._direct is None
 
 

@@ -307,7 +307,8 @@ def test_a_commit_that_fails_can_be_done_again(path, monkeypatch):
     with new_recorder(path) as recorder:
         fill(recorder, 1.0)
         with monkeypatch.context() as patch:
-            patch.setattr(recorder._writer, "append", lambda *_: (_ for _ in ()).throw(OSError(28)))
+            writer = recorder._destination.writer
+            patch.setattr(writer, "append", lambda *_: (_ for _ in ()).throw(OSError(28)))
             with pytest.raises(OSError, match="28"):
                 recorder.commit(0)
         recorder.commit(0)

@@ -1,5 +1,6 @@
 """Reading: which part, through which pipeline, and what is found where others have written."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -238,9 +239,9 @@ def test_the_codec_pipeline_is_chosen_by_the_store_alone(path, monkeypatch):
     before = zarr.config.to_dict() if hasattr(zarr.config, "to_dict") else dict(zarr.config.config)
     assert isinstance(pipeline(open_store(path)), ZarrsCodecPipeline)
     assert isinstance(pipeline(open_store(LocalStore(path, read_only=True))), ZarrsCodecPipeline)
-    assert not isinstance(pipeline(open_store(in_memory(path))), ZarrsCodecPipeline)
+    assert pipeline(open_store(in_memory(path))) is None
     monkeypatch.setitem(sys.modules, "zarrs", None)
-    assert not isinstance(pipeline(open_store(path)), ZarrsCodecPipeline)
+    assert pipeline(open_store(path)) is None
     assert dict(zarr.config.config) == before
 
 
@@ -285,6 +286,50 @@ def test_a_lost_chunk_of_losses_is_missing_and_never_zero(path, any_store):
     np.testing.assert_array_equal(any_store.read("train", [7, 8]), expected[:, [7, 8]])
     found = any_store.verify()
     assert (found.ok, found.lost, found.changed) == (False, (LOSSES_CHUNK,), ())
+
+
+class SilentStore(MemoryStore):
+    """Gives no answer for some keys, and counts how many are asked for at a time."""
+
+    silent = "nothing"
+    asked = at_once = 0
+
+    async def get(self, key, *arguments):
+        self.asked += 1
+        self.at_once = max(self.at_once, self.asked)
+        try:
+            await asyncio.sleep(0.001)
+            if self.silent in key:
+                raise ConnectionResetError(f"no answer for {key}")
+            return await super().get(key, *arguments)
+        finally:
+            self.asked -= 1
+
+
+def test_no_answer_is_neither_missing_nor_changed(path):
+    """Whatever is read: an error, for a store of zarr's that nobody here knows too."""
+    silent = SilentStore(in_memory(path)._store_dict)
+    store = open_store(silent)
+    store.read("train")
+    for key, read in [
+        (LOSSES_CHUNK, lambda: store.read("train")),
+        (LOSSES_CHUNK, lambda: store.read("train", [7, 8])),
+        (LOSSES_CHUNK, store.verify),
+        ("train/labels/c/1", lambda: store.labels("train")),
+        ("commits/time/c/0", lambda: store.commits),
+    ]:
+        silent.silent = key
+        with pytest.raises(ConnectionResetError, match=f"no answer for {key}"):
+            read()
+    silent.silent = "nothing"
+    assert store.verify().ok
+
+
+def test_chunks_are_asked_for_together_but_not_all_at_once(path, monkeypatch):
+    monkeypatch.setattr("ltc.store.fetching.FETCHED_AT_ONCE", 4)
+    silent = SilentStore(in_memory(path)._store_dict)
+    np.testing.assert_array_equal(open_store(silent).read("train"), EXPECTED)
+    assert silent.at_once == 4
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut", "longer", "empty"])

@@ -1,0 +1,56 @@
+"""Arguments of kernels on a GPU, checked once, as `ltc_kernels.checks` does for NumPy arrays."""
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ltc_kernels.backends import is_tensor
+from ltc_kernels.checks import check_groups as check_host_groups
+from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
+
+LOSS_DTYPES: Final = (torch.float16, torch.float32)
+
+
+def check_losses(name: str, losses: Any) -> Any:
+    """Return a tensor of trajectories ``[T, N]``."""
+    if losses.ndim != 2:
+        raise ArgumentValueError(
+            f"{name} must have shape [checkpoint, sample], got shape {tuple(losses.shape)}"
+        )
+    if losses.dtype not in LOSS_DTYPES:
+        raise ArgumentTypeError(f"{name} must be float16 or float32, got {_name(losses.dtype)}")
+    return losses.detach()
+
+
+def check_groups(name: str, groups: Any, length: int, num_groups: int, device: Any) -> Any:
+    """Return the group of each sample as contiguous int32 on the device, each in 0..C-1.
+
+    Groups on the CPU are checked there; a tensor on a device makes the host wait for it.
+    """
+    if not is_tensor(groups) or groups.device.type == "cpu":
+        host = groups.detach().numpy() if is_tensor(groups) else groups
+        return torch.from_numpy(check_host_groups(name, host, length, num_groups)).to(device)
+    if tuple(groups.shape) != (length,):
+        raise ArgumentValueError(
+            f"{name} must have shape ({length},), one per sample, got {tuple(groups.shape)}"
+        )
+    if groups.dtype.is_floating_point or groups.dtype.is_complex or groups.dtype == torch.bool:
+        raise ArgumentTypeError(f"{name} must be integers, got {_name(groups.dtype)}")
+    if length:
+        for bad in (int(groups.min()), int(groups.max())):
+            if not 0 <= bad < num_groups:
+                place = int((groups == bad).to(torch.int8).argmax())
+                raise ArgumentValueError(
+                    f"{name} must lie in 0..{num_groups - 1}, got {bad} at sample {place}"
+                )
+    return groups.detach().to(device=device, dtype=torch.int32).contiguous()
+
+
+def host_array(array: Any) -> Any:
+    """A NumPy array of the same values; a tensor comes from whichever device it is on."""
+    return array.detach().cpu().numpy() if is_tensor(array) else np.asarray(array)
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

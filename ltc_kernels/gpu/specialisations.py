@@ -1,0 +1,14 @@
+"""Every form of every kernel that ships for a GPU: what is compiled and examined without one."""
+
+from ltc_kernels.gpu import missing
+from ltc_kernels.gpu.launching import Specialisation
+from ltc_kernels.gpu.targets import Target
+
+__all__ = ["Specialisation", "specialisations"]
+
+KERNELS = (missing,)  # modules, each with the forms of its kernels
+
+
+def specialisations(target: Target) -> list[Specialisation]:
+    """Return the forms that launches on this target choose from, whatever the arguments are."""
+    return [form for module in KERNELS for form in module.specialisations(target)]

@@ -1,0 +1,90 @@
+"""Starts groups of processes for tests; a program of its own, so that torch is loaded only once.
+
+Each line read is a JSON object: a file and the name of a function in it, what it is called with
+after its rank, how many processes call it, and which is killed when. The processes are forked,
+make up a process group over gloo, and call the function. The answer, a line too, has for each
+process what the function returned, or what it raised, and how the process ended.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch.distributed as dist
+
+from ltc.errors import LtcError
+
+SECONDS = 60  # after which a process hangs
+
+
+@cache
+def load(file):
+    specification = importlib.util.spec_from_file_location(Path(file).stem, file)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def call(job, rank, folder):
+    """What a forked process does; the status that it ends with."""
+    outcome = {}
+    try:
+        dist.init_process_group(
+            "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=job["size"]
+        )
+        outcome["result"] = getattr(load(job["file"]), job["name"])(rank, *job["arguments"])
+    except LtcError as error:
+        outcome["error"] = [type(error).__name__, str(error)]
+    except BaseException:
+        outcome["error"] = ["", traceback.format_exc()]
+    Path(folder, f"{rank}.json").write_text(json.dumps(outcome))
+    return 0 if "result" in outcome else 1
+
+
+def run(job, folder):
+    children = []
+    for rank in range(job["size"]):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with suppress(BaseException):
+                status = call(job, rank, folder)
+            os._exit(status)
+        children.append(child)
+    if job["kill"] is not None:
+        rank, delay = job["kill"]
+        time.sleep(delay)
+        os.kill(children[rank], signal.SIGKILL)
+    deadline = time.monotonic() + SECONDS
+    return [wait(child, rank, folder, deadline) for rank, child in enumerate(children)]
+
+
+def wait(child, rank, folder, deadline):
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            break
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return {"error": ["", f"rank {rank} hangs"]}
+        time.sleep(0.002)
+    file = Path(folder, f"{rank}.json")
+    if file.exists():
+        return json.loads(file.read_text())
+    return {"error": ["", f"rank {rank} ended with {os.waitstatus_to_exitcode(status)}"]}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        with tempfile.TemporaryDirectory() as place:
+            sys.stdout.write(json.dumps(run(json.loads(line), place)) + "\n")
+        sys.stdout.flush()
