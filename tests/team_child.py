@@ -18,6 +18,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import torch
+import torch._dynamo  # the first DistributedDataParallel loads it: here once for all
 import torch.distributed as dist
 
 from ltc.errors import LtcError
@@ -36,6 +38,7 @@ def load(file):
 def call(job, rank, folder):
     """What a forked process does; the status that it ends with."""
     outcome = {}
+    torch.set_num_threads(1)
     try:
         dist.init_process_group(
             "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=job["size"]
@@ -50,6 +53,7 @@ def call(job, rank, folder):
 
 
 def run(job, folder):
+    load(job["file"])  # before there are several of this process
     children = []
     for rank in range(job["size"]):
         child = os.fork()

@@ -8,13 +8,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ltc.errors import (
-    ArgumentValueError,
     RecorderStateError,
     StoreMismatchError,
     StoreNotFoundError,
 )
 from ltc.recorder.arguments import check_same, describe
-from ltc.recorder.reports import check_reports
+from ltc.recorder.reports import as_number, check_equal, check_reports
 from ltc.store.format import COUNTS, SPLITS
 from ltc.store.writer import StoreWriter
 
@@ -128,16 +127,11 @@ class Destination:
         """Drop the checkpoints later than `to`, which all processes give."""
 
         def drop(limits: Sequence[float]) -> dict[str, Any]:
-            for rank, limit in enumerate(limits):
-                if limit != limits[0]:
-                    raise ArgumentValueError(
-                        f"to must be the same in every process, got {limits[0]!r} on rank 0 and "
-                        f"{limit!r} on rank {rank}"
-                    )
+            check_equal("to", limits)
             self._writing().rewind(to)
             return self._news()
 
-        self.learn(self._processes.agree(lambda: to, drop))
+        self.learn(self._processes.agree(lambda: as_number(to), drop))
 
     def go_back(self, committed: int, history: str, *, rewind: bool) -> dict[str, Any]:
         """Bring the store to where it was at an earlier time; called where it is written.

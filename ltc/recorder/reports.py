@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from ltc.recorder.splits import SplitBuffer
 
-_CHECKPOINT: Final = struct.Struct("<d")
-REPORT_WORDS: Final = _CHECKPOINT.size + len(SPLITS)
+_NUMBER: Final = struct.Struct("<d")
+REPORT_WORDS: Final = _NUMBER.size + len(SPLITS)
 
 
 class Report(NamedTuple):
@@ -46,24 +46,45 @@ class Report(NamedTuple):
     @classmethod
     def of(cls, checkpoint: object, splits: Mapping[str, SplitBuffer]) -> Report:
         """Return the report of this process."""
-        value = math.nan
-        if isinstance(checkpoint, Real) and not isinstance(checkpoint, bool):
-            with suppress(OverflowError):  # the store refuses it
-                value = float(checkpoint)
-        return cls(value, {split: buffer.mode for split, buffer in splits.items()})
+        modes = {split: buffer.mode for split, buffer in splits.items()}
+        return cls(as_number(checkpoint), modes)
 
     def to_words(self) -> NDArray[np.float32]:
         """Return a row of the table: whole numbers below 256, which survive any addition."""
         modes = bytes(PENDING.index(self.modes[split]) for split in SPLITS)
-        return np.frombuffer(_CHECKPOINT.pack(self.checkpoint) + modes, np.uint8).astype(np.float32)
+        return np.frombuffer(_NUMBER.pack(self.checkpoint) + modes, np.uint8).astype(np.float32)
 
     @classmethod
     def from_words(cls, words: NDArray[np.float32]) -> Report:
         """Return the report that a row of the table holds."""
         data = words.astype(np.uint8).tobytes()
-        (checkpoint,) = _CHECKPOINT.unpack_from(data)
-        modes = data[_CHECKPOINT.size :]
+        (checkpoint,) = _NUMBER.unpack_from(data)
+        modes = data[_NUMBER.size :]
         return cls(checkpoint, {s: PENDING[m] for s, m in zip(SPLITS, modes, strict=True)})
+
+
+def as_number(value: object) -> float:
+    """Return a number as a float, and NaN for anything else: the store will refuse both alike."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return float(value)
+    return math.nan
+
+
+def check_equal(name: str, numbers: Sequence[float]) -> None:
+    """Check that all processes gave the same number, by rank, or all of them none.
+
+    Raises
+    ------
+    ArgumentValueError
+        They did not.
+    """
+    for rank, number in enumerate(numbers):
+        if _NUMBER.pack(number) != _NUMBER.pack(numbers[0]):
+            raise ArgumentValueError(
+                f"{name} must be the same number in every process, got {_spell(numbers[0])} on "
+                f"rank 0 and {_spell(number)} on rank {rank}"
+            )
 
 
 def common_mode(modes: Sequence[str | None]) -> str | None:
@@ -88,14 +109,8 @@ def check_reports(reports: Sequence[Report]) -> None:
     RecorderStateError
         A split has losses of both modes, or a pass without a batch.
     """
-    first = reports[0]
-    for rank, report in enumerate(reports):
-        if _CHECKPOINT.pack(report.checkpoint) != _CHECKPOINT.pack(first.checkpoint):
-            raise ArgumentValueError(
-                "checkpoint must be the same number in every process, got "
-                f"{_name(first.checkpoint)} on rank 0 and {_name(report.checkpoint)} on rank {rank}"
-            )
-    for split in first.modes:
+    check_equal("checkpoint", [report.checkpoint for report in reports])
+    for split in reports[0].modes:
         modes = [report.modes[split] for report in reports]
         common = common_mode(modes)
         if common == "empty":
@@ -111,5 +126,5 @@ def check_reports(reports: Sequence[Report]) -> None:
             )
 
 
-def _name(checkpoint: float) -> str:
-    return "none" if math.isnan(checkpoint) else f"{checkpoint:g}"
+def _spell(number: float) -> str:
+    return "none" if math.isnan(number) else f"{number:g}"

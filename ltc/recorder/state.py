@@ -99,6 +99,11 @@ class State:
         kinds = {"str": str, "int": int, "bool": bool}
         fields = Origin.__dataclass_fields__.items()
         origin = Origin(**{n: _entry(state, n, kinds[str(f.type)]) for n, f in fields})
+        if not 0 <= origin.rank < origin.processes or origin.committed < 0:
+            raise ArgumentValueError(
+                f"state must be of a rank in 0..{origin.processes - 1} and after 0 checkpoints or "
+                f"more, got rank {origin.rank} and {origin.committed} checkpoints"
+            )
         modes = {split: _mode(state, f"{split}.mode") for split in sizes}
         words = {s: _words(state, f"{s}.words", n + GUARDS) for s, n in sizes.items()}
         return cls(origin, modes, words)

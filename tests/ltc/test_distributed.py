@@ -2,12 +2,21 @@
 
 import hashlib
 import itertools
+import logging
+import resource
+from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import ltc
+from ltc.errors import RecorderStateError
+from ltc.recorder import batches
 from ltc.store import open_store
 
 SIZES = {"train": 1003, "val": 101}
@@ -94,3 +103,215 @@ def test_the_store_is_that_of_one_process(processes, path, tmp_path, kind, size)
     elif kind != "uneven":
         assert 0 < train.observed < SIZES["train"]
         assert train.observed == np.isfinite(store.read("train")[0]).sum()
+
+
+def test_more_than_two_of_a_sample_are_within_one_step_of_float16(processes, path, tmp_path):
+    processes.run(record_run, 4, path, "often")
+    record_alone(tmp_path / "alone.zarr", "often", 4)
+    store, alone = open_store(path), open_store(tmp_path / "alone.zarr")
+    found, expected = store.read("train").view(np.int16), alone.read("train").view(np.int16)
+    assert np.abs(found - expected).max() <= 1  # positive values that are neighbours differ by 1
+    assert [commit.train for commit in store.commits] == [c.train for c in alone.commits]
+    assert store.commits[0].train.duplicate > SIZES["train"] // 3
+
+
+def count_exchanges(rank, path):
+    """The calls of torch.distributed that a recorder makes, by what it was asked to do."""
+    calls = []
+
+    def watch(name):
+        function = getattr(dist, name)
+
+        def watched(tensor, *arguments, **options):
+            calls.append((name, tensor.nbytes))
+            return function(tensor, *arguments, **options)
+
+        setattr(dist, name, watched)
+
+    for name in ("reduce", "broadcast", "all_reduce", "all_gather", "gather", "send", "recv"):
+        watch(name)
+    recorder = ltc.Recorder(path, **LABELS)
+    seen = occurrences("twice", dist.get_world_size(), 0)
+    calls.clear()
+    record_share(recorder, seen, rank)
+    recorder.state_dict()
+    before = list(calls)
+    recorder.commit(0)
+    during = list(calls)
+    recorder.close()
+    return [before, during, list(calls)]
+
+
+def test_one_collective_per_commit_and_none_per_step(processes, path):
+    for before, during, after in processes.run(count_exchanges, 3, path):
+        assert before == []
+        # Sums and counts of all samples, and rank 0's answer.
+        assert [name for name, _ in during] == ["reduce", "broadcast"]
+        data = 8 * (SIZES["train"] + SIZES["val"])
+        assert data <= during[0][1] <= data + 500
+        assert during[1][1] == 1024
+        assert after == during
+
+
+def loop_with_samplers(_rank, path, drop_last):
+    """A usual loop: a model in a wrapper, and a sampler that pads or drops for each split."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    model = DistributedDataParallel(net)
+    splits = {}
+    for split, size in (("train", 41), ("val", 10)):
+        data = TensorDataset(torch.randn(size, 4), torch.arange(size) % 3)
+        sampler = DistributedSampler(data, shuffle=split == "train", drop_last=drop_last)
+        splits[split] = DataLoader(ltc.IndexedDataset(data), batch_size=8, sampler=sampler)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with ltc.Recorder(path, num_train=41, num_val=10) as recorder:
+        for epoch in range(2):
+            splits["train"].sampler.set_epoch(epoch)
+            for inputs, targets, index in splits["train"]:
+                logits = model(inputs)
+                recorder.update("train", index, logits=logits, targets=targets)
+                nn.functional.cross_entropy(logits, targets).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            recorder.evaluate("val", model, splits["val"])
+            recorder.commit(epoch)
+        assert model.training
+        assert net[1].training
+        net.eval()
+        losses = {}
+        for inputs, targets, index in splits["val"]:
+            with torch.no_grad():
+                each = nn.functional.cross_entropy(net(inputs), targets, reduction="none")
+            losses |= dict(zip(index.tolist(), each.half().tolist(), strict=True))
+    return losses
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_usual_loop_with_distributed_samplers(processes, path, drop_last):
+    """With 4 processes 41 samples are padded by 3, or 1 is dropped, and 10 by 2, or 2."""
+    losses = processes.run(loop_with_samplers, 4, path, drop_last)
+    store = open_store(path)
+    for commit in store.commits:
+        train, val = (40, 8) if drop_last else (41, 10)
+        assert (commit.train.observed, commit.val.observed) == (train, val)
+        assert (commit.train.duplicate, commit.val.duplicate) == ((0, 0) if drop_last else (3, 2))
+        assert (commit.train.mode, commit.val.mode) == ("training", "evaluation")
+    for index, stored in enumerate(store.read("val")[1]):
+        # Where two processes saw a sample, each has statistics of its own for normalisation.
+        found = [share[str(index)] for share in losses if str(index) in share]
+        assert len(found) == (0 if np.isnan(stored) else 2 if index < 2 and not drop_last else 1)
+        if len(found) == 1:
+            assert stored == found[0]
+        elif found:
+            assert min(found) <= stored <= max(found)
+
+
+def evaluate_uneven(rank, path):
+    """Rank r passes over r batches, with a wrapper whose forward would exchange buffers."""
+    torch.manual_seed(0)
+    model = DistributedDataParallel(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
+    batches = [(torch.ones(1, 2), torch.tensor([0]), torch.tensor([rank])) for _ in range(rank)]
+    with ltc.Recorder(path, num_train=3, num_val=3) as recorder:
+        recorder.evaluate("val", model, batches)
+        recorder.update("train", [rank], losses=[1.0])
+        recorder.commit(0)
+
+
+def test_processes_with_unequal_numbers_of_batches_do_not_wait_for_each_other(processes, path):
+    processes.run(evaluate_uneven, 3, path)
+    commit = open_store(path).commits[0]
+    assert (commit.val.observed, commit.val.duplicate, commit.val.mode) == (2, 1, "evaluation")
+    assert np.isnan(open_store(path).read("val")[0]).tolist() == [True, False, False]
+
+
+def evaluate_nothing(rank, path):
+    def step(_model, index):
+        return torch.full((len(index),), 2.0), torch.tensor(index)
+
+    with ltc.Recorder(path, num_train=3, num_val=3) as recorder:
+        recorder.update("train", [rank], losses=[1.0])
+        recorder.evaluate("val", None, [], step=step)
+        try:
+            recorder.commit(0)
+        except RecorderStateError as error:
+            text = str(error)
+        recorder.evaluate("val", None, [[rank]] if rank == 1 else [], step=step)
+        recorder.commit(0)
+    return text
+
+
+def test_a_pass_in_which_no_process_had_a_batch_is_an_error_in_all(processes, path):
+    for text in processes.run(evaluate_nothing, 2, path):
+        assert text.startswith("evaluate got no batch of split 'val' in any process; evaluate it")
+    np.testing.assert_array_equal(open_store(path).read("val"), np.float16([[np.nan, 2, np.nan]]))
+
+
+def fail_to_evaluate(rank, path, again):
+    def step(_model, index):
+        if index == [-1]:
+            raise OSError("unreadable image")
+        return torch.full((1,), 2.0), torch.tensor(index)
+
+    lines = []
+    logging.getLogger("ltc").addFilter(lambda record: lines.append(record.getMessage()))
+    with ltc.Recorder(path, num_train=3, num_val=3) as recorder:
+        recorder.update("train", [rank], losses=[1.0])
+        with suppress(OSError):
+            recorder.evaluate("val", None, [[rank], [-1]] if rank == 1 else [[0], [2]], step=step)
+        if again and rank == 1:
+            recorder.evaluate("val", None, [[1]], step=step)
+        recorder.commit(0)
+    return lines
+
+
+def test_a_pass_that_fails_in_one_process_leaves_no_half_of_its_split(processes, path):
+    first, second = processes.run(fail_to_evaluate, 2, path, False)
+    text = f"{path}: evaluate failed in a process, so nothing of split val is committed"
+    assert (first, second) == ([text], [])
+    store = open_store(path)
+    assert np.isnan(store.read("val")).all()
+    np.testing.assert_array_equal(store.read("train"), np.float16([[1, 1, np.nan]]))
+    assert (store.commits[0].val.mode, store.commits[0].val.observed) == ("none", 0)
+
+
+def test_a_pass_that_failed_in_one_process_can_be_done_again_there(processes, path):
+    assert processes.run(fail_to_evaluate, 2, path, True) == [[], []]
+    np.testing.assert_array_equal(open_store(path).read("val"), [[2, 2, 2]])
+
+
+def gather_from_devices(rank, path):
+    batches._on_host = lambda value: isinstance(value, np.ndarray)  # take the CPU for a device
+    with ltc.Recorder(path, num_train=4, num_val=1) as recorder:
+        for checkpoint in range(2):
+            recorder.update("train", torch.tensor([rank]), losses=torch.tensor([1.0 + checkpoint]))
+            recorder.update("train", [rank], losses=np.array([3.0]))
+            recorder.update("train", torch.tensor([3]), losses=torch.tensor([4.0 + rank]))
+            recorder.commit(checkpoint)
+
+
+def test_losses_of_several_devices_in_several_processes(processes, path):
+    processes.run(gather_from_devices, 2, path)
+    nan = np.nan
+    expected = np.float16([[2.0, 2.0, nan, 4.5], [2.5, 2.5, nan, 4.5]])
+    np.testing.assert_array_equal(open_store(path).read("train"), expected)
+    assert [commit.train.duplicate for commit in open_store(path).commits] == [3, 3]
+
+
+def measure_memory(rank, path, size):
+    """The most that recording and committing adds to a process, in bytes."""
+    index = np.arange(rank, size, 2)
+    losses = np.ones(index.size, np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with ltc.Recorder(path, num_train=size, num_val=1) as recorder:
+        for begin in range(0, index.size, 100_000):
+            batch = slice(begin, begin + 100_000)
+            recorder.update("train", index[batch], losses=losses[batch])
+        recorder.commit(0)
+    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def test_a_process_takes_8_bytes_per_sample_and_a_bounded_buffer(processes, path):
+    size = 20_000_000
+    for taken in processes.run(measure_memory, 2, path, size):
+        assert 8 * size <= taken <= 8 * size + 40_000_000
+    assert open_store(path).commits[0].train.observed == size
