@@ -15,6 +15,28 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the operating system say which file it is about, if it doesn't.
+
+    A full disk is noticed in writing, where the file has no name any more.
+
+    Examples
+    --------
+    >>> with naming(Path("run.zarr")):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'run.zarr'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[Any]]:
     """Open a binary file that takes the place of `path` when the block ends.
 
@@ -46,11 +68,12 @@ def atomic_file(path: Path) -> Iterator[IO[Any]]:
     """
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        with unfinished.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with naming(path):
+            with unfinished.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ltc.atomic import atomic_file
 from ltc.demo.errors import MissingExtraError
 from ltc.neighbor_tables import describe_sample
 
@@ -83,7 +84,8 @@ def save_neighbors_plot(path: Path, found: Neighbors, store: Store, row: int = 0
     panels[0, 0].set_ylabel("Loss", size=9)
     panels[1, 0].set_ylabel("Difference of losses\n(in standard deviations)", size=9)
     figure.suptitle(f"{describe_sample(store, 'val', query)} (thick)", size=10)
-    figure.savefig(path)
+    with atomic_file(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower())
 
 
 def _trajectories(store: Store, ranking: Ranking, row: int, rows: list[int]) -> NDArray[np.float16]:

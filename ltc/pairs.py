@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from ltc.errors import ArgumentValueError, BackendUnavailableError
+from ltc.lost_losses import warn_of_lost_losses
 from ltc.score_plan import usable_checkpoints
 from ltc.scoring import DEVICES
 from ltc.store import Store, open_store
 from ltc.store.picking import pick_samples
 from ltc.tiles import read_tiles, tile_width
-from ltc_kernels import PairSearch, pair_correlation, query_slices
+from ltc_kernels import PairSearch, count_missing, pair_correlation, query_slices
 from ltc_kernels.checks import check_k, check_signal
 
 Within = Literal["all", "class"]
@@ -102,6 +103,11 @@ def neighbors(
     -------
     Neighbors
 
+    Warns
+    -----
+    UserWarning
+        Losses that were recorded are lost; they count as missing.
+
     Raises
     ------
     StoreError
@@ -174,6 +180,11 @@ def correlation(
     ndarray of float32, shape (M, n)
         NaN where undefined.
 
+    Warns
+    -----
+    UserWarning
+        As in `neighbors`.
+
     Raises
     ------
     StoreError, ArgumentValueError, ArgumentTypeError, ArgumentIndexError, BackendUnavailableError
@@ -190,13 +201,18 @@ def correlation(
     array([[ 1.   , 0.756, -0.866]], dtype=float32)
     """
     plan = _plan(run, signal, checkpoints, device)
-    val = _read(plan, "val", _positions("queries", queries, plan.store.num_val))
+    asked = _positions("queries", queries, plan.store.num_val)
+    val = _read(plan, "val", asked)
     picked = _positions("samples", samples, plan.store.num_train)
+    once = _first_of_each(picked)
     matrix = np.empty((val.shape[1], len(picked)), dtype=np.float32)
+    missing = {"train": 0, "val": count_missing(val[:, _first_of_each(asked)])}
     step = max(TILE_MEMORY // (2 * len(plan.rows)), 1)
     for begin in range(0, len(picked), step):
         losses = _read(plan, "train", picked[begin : begin + step])
+        missing["train"] += count_missing(losses[:, once[begin : begin + step]])
         matrix[:, begin : begin + step] = pair_correlation(losses, val, signal=plan.signal)
+    warn_of_lost_losses(plan.store, plan.rows, missing)
     return matrix
 
 
@@ -250,6 +266,13 @@ def _positions(name: str, samples: slice | ArrayLike, size: int) -> NDArray[np.i
     return np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
 
 
+def _first_of_each(positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which positions are there for the first time; what is missing of a sample counts once."""
+    first = np.zeros(len(positions), dtype=np.bool_)
+    first[np.unique(positions, return_index=True)[1]] = True
+    return first
+
+
 def _read(plan: _Plan, split: str, samples: NDArray[np.int64]) -> NDArray[np.float16]:
     """Losses [T, n]; neighbours are read as a slice, which is faster."""
     if len(samples) and (np.diff(samples) == 1).all():
@@ -276,8 +299,10 @@ def _search(
         memory=TILE_MEMORY,
         per_sample=BYTES_PER_SAMPLE,
     )
+    missing = {"train": 0, "val": count_missing(val[:, _first_of_each(queries)])}
     for begin, losses in read_tiles(store, plan.rows, width):
         end = begin + losses.shape[1]
+        missing["train"] += count_missing(losses)
         if classes is None:
             searches[0].add(losses, np.arange(begin, end))
         else:
@@ -285,6 +310,7 @@ def _search(
                 if group in searches:
                     searches[group].add(losses[:, columns], begin + columns)
         bar.update(end - begin)
+    warn_of_lost_losses(store, plan.rows, missing, stacklevel=4)
     for group, places in members.items():
         yield places, searches[group].results()
 

@@ -70,21 +70,23 @@ def read_npz(path: Path) -> ScoreArrays:
     OSError
         It can't be read.
     """
-    try:
-        # Opened here, because np.load leaves a file open that is no zip file.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return ScoreArrays(
-            arrays["values"],
-            arrays.get("labels"),
-            arrays.get("ids"),
-            json.loads(str(arrays["metadata"])),
-        )
-    except KeyError as error:
-        reason = f"it has no array {error}"
-    except (TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        # np.load gives TypeError for an .npy file's array, which is no context manager
-        reason = str(error)
-    raise ArgumentValueError(
+    with path.open("rb") as opened:
+        if not zipfile.is_zipfile(opened):
+            raise _not_scores(path, "it is no .npz file")
+        try:
+            with np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            metadata = json.loads(str(arrays.get("metadata", "{}")))
+        except Exception as error:  # in a damaged file, zipfile and NumPy stumble over anything
+            raise _not_scores(path, "it is damaged, or has arrays of Python objects") from error
+    if lacking := {"values", "metadata"} - set(arrays):
+        raise _not_scores(path, f"it has no array {min(lacking)!r}")
+    if not isinstance(metadata, dict):
+        raise _not_scores(path, "its metadata are no JSON object")
+    return ScoreArrays(arrays["values"], arrays.get("labels"), arrays.get("ids"), metadata)
+
+
+def _not_scores(path: Path, reason: str) -> ArgumentValueError:
+    return ArgumentValueError(
         f"path must be a file that Scores.save wrote, got {str(path)!r}: {reason}"
     )

@@ -1,7 +1,6 @@
 """`score`: one pass over the store, the next tile being read while the kernel works."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from ltc.errors import BackendUnavailableError
+from ltc.lost_losses import warn_of_lost_losses
 from ltc.references import mean_references, pair_references
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
-from ltc.store.format import SPLITS
 from ltc.store.scores import write_scores
 from ltc.tiles import parse_memory, read_tiles, tile_width
 from ltc_kernels import (
@@ -82,6 +81,11 @@ def score(
     Scores
         Float32, shape (N,), in -1..1, NaN where undefined.
 
+    Warns
+    -----
+    UserWarning
+        Losses that were recorded are lost; they count as missing, and in ``metadata["lost"]``.
+
     Raises
     ------
     StoreError
@@ -126,8 +130,9 @@ def score(
             values[begin:end] = prepared.kernel(losses, plan.train_groups(begin, end))
             missing["train"] += count_missing(losses)
             bar.update(end - begin)
-    _warn_of_lost_losses(plan, missing)
-    scores = Scores(values, plan.labels, store.ids("train"), _metadata(plan, values, missing))
+    lost = warn_of_lost_losses(store, plan.rows, missing)
+    metadata = _metadata(plan, values, missing) | {"lost": lost}
+    scores = Scores(values, plan.labels, store.ids("train"), metadata)
     if save is not None:
         write_scores(store.path, save, values, scores.metadata)
     return scores
@@ -193,21 +198,6 @@ def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
             return (sums / counts).astype(np.float32)
 
     return _Prepared(mean_of_pairs, missing)
-
-
-def _warn_of_lost_losses(plan: ScorePlan, missing: dict[str, int]) -> None:
-    """Warn where more losses are missing than were when they were committed."""
-    commits = [plan.store.commits[t] for t in plan.rows]
-    for split in SPLITS:
-        records = [getattr(commit, split) for commit in commits]
-        size = plan.store.size(split)
-        recorded = sum(size - each.observed + each.nonfinite for each in records)
-        if missing[split] > recorded:
-            warnings.warn(
-                f"{plan.store.path}: {missing[split] - recorded:,} losses of {split} that were "
-                "recorded are lost and count as missing; `ltc verify` names their chunks",
-                stacklevel=3,
-            )
 
 
 def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, int]) -> Metadata:

@@ -11,13 +11,14 @@ from tqdm.auto import tqdm
 
 from ltc.agreement import spearman
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.lost_losses import warn_of_lost_losses
 from ltc.references import mean_references
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
 from ltc.tables import columns, counted
 from ltc.tiles import parse_memory, read_tiles, tile_width
-from ltc_kernels import online_scores, online_state, online_update
+from ltc_kernels import count_missing, online_scores, online_state, online_update
 
 if TYPE_CHECKING:
     import os
@@ -130,6 +131,11 @@ def stability(
     -------
     Stability
 
+    Warns
+    -----
+    UserWarning
+        Losses that were recorded are lost; they count as missing.
+
     Raises
     ------
     StoreError
@@ -163,10 +169,11 @@ def stability(
     memory = parse_memory(memory_limit)
     plan = plan_score(store, signal, reference, checkpoints, None, memory)
     picked = _pick(plan, samples, seed)
-    losses = _read(plan, picked, progress=progress)
-    means = mean_references(
+    losses, missing_train = _read(plan, picked, progress=progress)
+    means, missing_val = mean_references(
         store, plan.rows, plan.val_groups, plan.num_groups, memory=plan.memory // 4
-    )[0]
+    )
+    warn_of_lost_losses(store, plan.rows, {"train": missing_train, "val": missing_val})
     groups = np.zeros(picked.size, np.int32)
     labels = None if plan.labels is None else plan.labels[picked]
     if plan.num_groups > 1 and labels is not None:
@@ -230,8 +237,10 @@ def _pick(plan: ScorePlan, samples: int, seed: int) -> NDArray[np.int64]:
     return np.sort(picked)
 
 
-def _read(plan: ScorePlan, picked: NDArray[np.int64], *, progress: bool) -> NDArray[np.float16]:
-    """Losses of the picked samples, shape (T, n), from one pass over all."""
+def _read(
+    plan: ScorePlan, picked: NDArray[np.int64], *, progress: bool
+) -> tuple[NDArray[np.float16], int]:
+    """Losses of the picked samples, shape (T, n), from one pass over all; how many are missing."""
     store = plan.store
     reserved = BYTES_PER_REFERENCE_VALUE * plan.num_groups * len(plan.rows)
     width = tile_width(
@@ -242,6 +251,7 @@ def _read(plan: ScorePlan, picked: NDArray[np.int64], *, progress: bool) -> NDAr
         per_sample=8,
     )
     losses = np.empty((len(plan.rows), picked.size), dtype=np.float16)
+    missing = 0
     with tqdm(
         total=store.num_train, desc="read", unit=" samples", unit_scale=True, disable=not progress
     ) as bar:
@@ -249,8 +259,9 @@ def _read(plan: ScorePlan, picked: NDArray[np.int64], *, progress: bool) -> NDAr
             end = begin + tile.shape[1]
             first, last = np.searchsorted(picked, (begin, end))
             losses[:, first:last] = tile[:, picked[first:last] - begin]
+            missing += count_missing(tile)
             bar.update(end - begin)
-    return losses
+    return losses, missing
 
 
 def _prefixes(

@@ -220,6 +220,9 @@ def _facts(metadata: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append((f"{split} mode", ", ".join(modes)))
     for split, number in metadata.get("missing", {}).items():
         facts.append((f"{split} missing", f"{counted(number, 'loss', 'losses')}"))
+    for split, number in metadata.get("lost", {}).items():
+        if number:
+            facts.append((f"{split} lost", f"{number:,} of these, which had been recorded"))
     return facts
 
 

@@ -1,7 +1,7 @@
 """The command line, ``ltc``: one module per kind of command, all of them thin.
 
 Results go to stdout, progress, warnings and errors to stderr. An error is one line and exit status
-2; a status of 1 means that ``ltc verify`` found damage.
+2; a status of 1 means that ``ltc verify`` found damage, one of 130 that the user interrupted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _FAILED = 2
+_INTERRUPTED = 130  # what typer makes of Ctrl-C: 128 and the number of the signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (typer.TyperException, LtcError, OSError) as error:
             _report("", _message(error))
             return _FAILED
+    if status == _INTERRUPTED:
+        _report("", "interrupted")
     return int(status or 0)
 
 

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
+from ltc.atomic import atomic_file
 from ltc.demo.experiment import Part, Plan, Run
 
 __all__ = ["save_plots"]
@@ -234,5 +235,6 @@ def _slug(part: Part) -> str:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path)
+    with atomic_file(path) as file:
+        figure.savefig(file, format=path.suffix[1:])
     return path

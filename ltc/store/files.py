@@ -9,10 +9,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltc.atomic import naming
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from typing_extensions import Buffer
 
@@ -61,22 +62,44 @@ class LocalFiles:
         """Write an object; if that fails, the old one stays."""
         path = self._root / key
         self.make_directory(path.parent)
-        with self._unfinished() as unfinished:
-            with unfinished.open("wb") as file:
-                file.write(data)
-                if self._fsync:
-                    file.flush()
-                    os.fsync(file.fileno())
+        with self._unfinished() as unfinished, naming(path):
+            self._write(unfinished, data)
             unfinished.replace(path)
+        self._touched(path.parent)
+
+    def replace_all(self, key: str, objects: Mapping[str, Buffer]) -> None:
+        """Write a directory of objects; if that fails, the old one stays as it was.
+
+        Two renames put it in its place: a reader in between, or after a crash there, finds none.
+
+        Parameters
+        ----------
+        key : str
+            The directory.
+        objects : mapping
+            All that is to be below it.
+        """
+        path = self._root / key
+        self.make_directory(path.parent)
+        with self._unfinished() as unfinished, self._unfinished() as old, naming(path):
+            for name, data in objects.items():
+                (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+                self._write(unfinished / name, data)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    path.rename(old)
+                unfinished.rename(path)
+            except BaseException:
+                if old.exists() and not path.exists():
+                    old.rename(path)
+                raise
+            _remove(old)
         self._touched(path.parent)
 
     def remove(self, key: str) -> None:
         """Remove an object, or all objects below `key`; neither need exist."""
         path = self._root / key
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
         if path.parent.exists():
             self._touched(path.parent)
 
@@ -95,7 +118,14 @@ class LocalFiles:
     def sweep(self) -> None:
         """Remove what earlier writers left unfinished."""
         for path in self._scratch.glob("*.partial"):
-            path.unlink()
+            _remove(path)
+
+    def _write(self, path: Path, data: Buffer) -> None:
+        with path.open("wb") as file:
+            file.write(data)
+            if self._fsync:
+                file.flush()
+                os.fsync(file.fileno())
 
     @contextlib.contextmanager
     def _unfinished(self) -> Iterator[Path]:
@@ -103,7 +133,7 @@ class LocalFiles:
         try:
             yield path
         except BaseException:
-            path.unlink(missing_ok=True)
+            _remove(path)
             raise
 
     def _touched(self, directory: Path) -> None:
@@ -138,6 +168,14 @@ def local_path(path: object) -> Path:
             "open_store a zarr store object"
         )
     return Path(text)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a directory with all that is in it; it need not exist."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _fsync_directory(directory: Path) -> None:

@@ -1,8 +1,8 @@
 """Scores in a store: an array of its own for each name, replaced as a whole.
 
-An array is several objects, which can't be replaced at once. So its metadata goes first when old
-scores are replaced and comes last when new ones are written: without it there are no scores. A
-checksum over all values tells a reader that looked in between.
+An array is several objects, which can't be replaced at once. So new scores are written elsewhere,
+whole, and take the place of the old ones by a rename of the directory. A checksum over all values
+tells a reader that opened the metadata of the ones and reads the chunks of the others.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def write_scores(
     StoreLockedError
         Another process is saving scores in this store.
     OSError
-        The disk is full; scores of that name are gone then.
+        The disk is full; scores of that name are as they were then.
     """
     place = local_path(path)
     header = existing_header(place)
@@ -79,14 +79,12 @@ def write_scores(
     _check_values(values, header.num_train)
     own = {"crc32": _checksum(values), "revision": header.revision}
     document = score_document(header, {**_json(attributes), _OWN: own})
-    chunks = encode([(Encoder(f"scores/{name}", document), values)])
+    array = f"scores/{name}"
+    chunks = encode([(Encoder(array, document), values)])
+    objects = {chunk.key.removeprefix(f"{array}/"): chunk.data.as_buffer_like() for chunk in chunks}
     lock, files = lock_directory(place, "scores", fsync=False)
     try:
-        files.remove(f"scores/{name}/{ROOT}")
-        files.remove(f"scores/{name}/c")
-        for chunk in chunks:
-            files.replace(chunk.key, chunk.data.as_buffer_like())
-        files.replace(f"scores/{name}/{ROOT}", serialise(document))
+        files.replace_all(array, {**objects, ROOT: serialise(document)})
     finally:
         lock.release()
 

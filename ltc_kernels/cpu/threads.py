@@ -41,5 +41,11 @@ def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> 
     pool = _pools.get(threads) or _pools.setdefault(
         threads, ThreadPoolExecutor(threads, thread_name_prefix="ltc")
     )
-    for done in [pool.submit(function, begin, end) for begin, end in ranges]:
-        done.result()
+    tasks = [pool.submit(function, begin, end) for begin, end in ranges]
+    try:
+        for task in tasks:
+            task.result()
+    except BaseException:  # an interrupt too: the process should end, and not with work to do
+        for task in tasks:
+            task.cancel()
+        raise

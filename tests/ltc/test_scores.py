@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import warnings
 
 import numpy as np
@@ -148,24 +149,58 @@ def test_a_failed_save_leaves_what_was_there(scores, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("cut", [0, 10, 400])
-def test_a_damaged_file_is_named(scores, tmp_path, cut):
+def test_a_cut_file_is_named(scores, tmp_path, cut):
     path = tmp_path / "scores.npz"
     scores.save(path)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(
-        ArgumentValueError, match=r"must be a file that Scores.save wrote, got .*npz"
-    ):
+    message = r"path must be a file that Scores.save wrote, got '.*npz': it is no \.npz file"
+    with pytest.raises(ArgumentValueError, match=message):
         load_scores(path)
 
 
-def test_other_files_are_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", something=np.ones(3))
-    with pytest.raises(ArgumentValueError, match="it has no array 'values'"):
+def test_a_changed_file_is_named(scores, tmp_path):
+    path = tmp_path / "scores.npz"
+    scores.save(path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            found = load_scores(path)
+        except ArgumentValueError as error:
+            assert "path must be a file that Scores.save wrote" in str(error)  # noqa: PT017
+            refused += 1
+        else:  # a byte that says nothing, such as one of a date
+            np.testing.assert_array_equal(found.values, scores.values)
+    assert refused > len(whole) / 7 / 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"something": np.ones(3)}, "it has no array 'metadata'"),
+        ({"metadata": np.array("{}")}, "it has no array 'values'"),
+        ({"values": VALUES, "metadata": np.array("3")}, "its metadata are no JSON object"),
+        ({"values": VALUES, "metadata": np.array("{")}, "it is damaged, or has arrays of Python"),
+        ({"values": np.array([None]), "metadata": np.array("{}")}, "has arrays of Python objects"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, arrays, reason):
+    np.savez(tmp_path / "other.npz", allow_pickle=True, **arrays)
+    with pytest.raises(ArgumentValueError, match=reason):
         load_scores(tmp_path / "other.npz")
-    with (tmp_path / "array.npz").open("wb") as file:
-        np.save(file, np.ones(3))
-    with pytest.raises(ArgumentValueError, match=r"must be a file that Scores.save wrote"):
-        load_scores(tmp_path / "array.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", np.ones(3).tobytes(), pickle.dumps([1, 2])])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "other.npz"
+    path.write_bytes(content)
+    with pytest.raises(ArgumentValueError, match=r"got '.*other.npz': it is no .npz file"):
+        load_scores(path)
+    np.save(path.with_suffix(".npy"), np.ones(3))
+    path.with_suffix(".npy").rename(path)
+    with pytest.raises(ArgumentValueError, match=r"it is no .npz file"):
+        load_scores(path)
     with pytest.raises(FileNotFoundError):
         load_scores(tmp_path / "absent.npz")
 

@@ -1,5 +1,11 @@
 """Scores in a store: replaced as a whole, never seen in part."""
 
+import errno
+import functools
+import itertools
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import stores
@@ -76,44 +82,80 @@ def test_they_stay_when_a_recording_is_resumed_or_rewound(path):
     assert open_store(path).score_names() == ["cld"]
 
 
-@pytest.mark.parametrize("start", [None, -VALUES])
-def test_a_crash_at_any_moment_shows_no_part_of_them(path, monkeypatch, start):
-    """Whichever step is the last one, there are the old scores, the new ones, or none."""
-    steps = {name: getattr(LocalFiles, name) for name in ("replace", "remove")}
-    left = [10**6]
+STEPS = [(LocalFiles, "make_directory"), (LocalFiles, "_write"), (Path, "rename")]
 
-    def step(name):
-        def act(*arguments):
-            if left[0] == 0:
-                raise KeyboardInterrupt
-            left[0] -= 1
-            steps[name](*arguments)
 
-        return act
+def found(path):
+    """Values and attributes of the scores, None where there are none."""
+    store = open_store(path)
+    assert store.verify().ok
+    if not store.score_names():
+        return None
+    values, attributes = store.read_scores("cld")
+    return values.tobytes(), attributes
 
-    for name in steps:
-        monkeypatch.setattr(LocalFiles, name, step(name))
-    seen = set()
-    for last in range(100):
-        left[0] = 10**6
-        if start is not None:
-            write_scores(path, "cld", start, {"mine": "old"})
-        left[0] = last
+
+NEW = VALUES.tobytes(), ATTRIBUTES
+OLD = (-VALUES).tobytes(), {"mine": "old"}
+
+
+@pytest.mark.parametrize("start", [None, OLD])
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left")])
+def test_whatever_stops_a_save_leaves_what_was_there(path, monkeypatch, start, done, error):
+    """Each step is the last one in turn, and what it does is done or not."""
+    if start is not None:
+        write_scores(path, "cld", -VALUES, OLD[1])
+    steps = itertools.count()
+    last = -1
+
+    def act(*arguments, step, **options):
+        stops = next(steps) == last
+        if done or not stops:
+            step(*arguments, **options)
+        if stops:
+            raise error
+
+    for owner, name in STEPS:
+        monkeypatch.setattr(owner, name, functools.partialmethod(act, step=getattr(owner, name)))
+    for last in itertools.count():
+        assert last < 100, "it never ends"
+        steps = itertools.count()
         try:
             write_scores(path, "cld", VALUES, ATTRIBUTES)
-        except KeyboardInterrupt:
-            pass
+        except (KeyboardInterrupt, OSError):
+            assert not list(path.rglob("*.partial"))
+            # The last rename is what makes them the new ones.
+            assert found(path) == start or (done and found(path) == NEW)
         else:
             break
-        store = open_store(path)
-        if store.score_names():
-            values, attributes = store.read_scores("cld")
-            assert start is not None
-            np.testing.assert_array_equal(values, start)
-            assert attributes == {"mine": "old"}
-        seen.add(len(store.score_names()))
-    assert seen == ({0} if start is None else {0, 1})
-    np.testing.assert_array_equal(open_store(path).read_scores("cld")[0], VALUES)
+    assert last > 5
+    assert found(path) == NEW
+
+
+@pytest.mark.parametrize("start", [None, OLD])
+def test_a_crash_at_any_moment_shows_no_part_of_them(path, tmp_path, monkeypatch, start):
+    """Whichever step is the last one, there are the old scores, the new ones, or none."""
+    if start is not None:
+        write_scores(path, "cld", -VALUES, OLD[1])
+    snapshots = []
+
+    def act(*arguments, step, **options):
+        step(*arguments, **options)
+        snapshots.append(shutil.copytree(path, tmp_path / "crashed" / str(len(snapshots))))
+
+    with monkeypatch.context() as patch:
+        for owner, name in STEPS:
+            patch.setattr(owner, name, functools.partialmethod(act, step=getattr(owner, name)))
+        write_scores(path, "cld", VALUES, ATTRIBUTES)
+    seen = [found(snapshot) for snapshot in snapshots]
+    assert seen[0] == start
+    assert seen[-1] == NEW
+    assert all(state in (start, None, NEW) for state in seen)
+    for snapshot in snapshots:
+        write_scores(snapshot, "cld", VALUES, ATTRIBUTES)
+        assert found(snapshot) == NEW
+        assert not list(snapshot.rglob("*.partial"))
 
 
 def test_values_of_another_save_are_noticed(path):
