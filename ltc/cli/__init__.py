@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ltc.cli.app import app
+from ltc.cli.interrupts import INTERRUPTED, watch_interrupts
 from ltc.errors import LtcError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _FAILED = 2
-_INTERRUPTED = 130  # what typer makes of Ctrl-C: 128 and the number of the signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), watch_interrupts() as interrupts:
         warnings.showwarning = _show_warning
         try:
             status = app(
@@ -45,10 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prog_name="ltc",
                 standalone_mode=False,
             )
-        except (typer.TyperException, LtcError, OSError) as error:
-            _report("", _message(error))
-            return _FAILED
-    if status == _INTERRUPTED:
+        except Exception as error:
+            if interrupts.happened:  # and the error is what it led to
+                status = INTERRUPTED
+            elif isinstance(error, typer.TyperException | LtcError | OSError):
+                _report("", _message(error))
+                return _FAILED
+            else:
+                raise
+    if status == INTERRUPTED:  # typer's status for it, too
         _report("", "interrupted")
     return int(status or 0)
 

@@ -79,7 +79,10 @@ class Coreset:
             write[path.suffix.lower()](file)
 
     def _write_npy(self, file: IO[bytes]) -> None:
-        np.save(file, self.indices, allow_pickle=False)
+        # NumPy writes into a file by itself and, of a full disk, only says how far it got.
+        memory = io.BytesIO()
+        np.save(memory, self.indices, allow_pickle=False)
+        file.write(memory.getbuffer())
 
     def _write_txt(self, file: IO[bytes]) -> None:
         file.writelines(b"%d\n" % index for index in self.indices.tolist())

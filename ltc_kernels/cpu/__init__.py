@@ -24,6 +24,7 @@ MOST_SAMPLES = 65536  # of a task; shorter rows read the memory more slowly, by 
 LEAST_SAMPLES = 4096  # of a task; fewer aren't worth the hand-over to a thread
 TASKS_PER_THREAD = 4  # at least, where that leaves enough for each: threads end together
 BATCH_BYTES = 4 * 2**20  # of columns that a thread widens to float64 at once
+TASK_LOSSES = 4 * 2**20  # that a task compares pair by pair: an interrupt waits for tasks
 
 
 def group_correlation(
@@ -67,7 +68,9 @@ def pair_sums(
         )
         sums[columns], counts[columns] = part_sums, part_counts
 
-    for_ranges(add, len(open_columns), _batch(losses))
+    compared = len(losses) * int((ends - begins)[open_columns].sum())
+    at_once = TASK_LOSSES * len(open_columns) // max(compared, 1)
+    for_ranges(add, len(open_columns), min(max(at_once, 1), _batch(losses)))
     return sums, counts
 
 

@@ -11,20 +11,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
+import time
 
 import numpy as np
 import pytest
+from zarr.storage import LocalStore
 
 import ltc
 import ltc.scoring
 import ltc.store.writer
+from assertions import assert_scores_close
 from ltc.cli import main
-from ltc.errors import ArgumentValueError, StoreCorruptError, StoreNotFoundError
+from ltc.errors import ArgumentValueError, StoreCorruptError, StoreFormatError
 from ltc.store.scores import write_scores
+from ltc_kernels import group_correlation
 
 CHECKPOINTS, TRAIN, VAL, CLASSES = 8, 20_000, 60, 3
 CHUNK = 4096  # samples: five chunks of train
-LIMIT = 40_000  # bytes of a file: less than any result has, more than any metadata
+LIMIT = 10_000  # bytes of a file: less than any result has, more than any metadata
 
 
 @pytest.fixture
@@ -154,7 +159,7 @@ LOST = [  # what vanishes, how many losses that were recorded are gone with it
     ("train/losses/c/3/1", {"train": CHUNK, "val": 0}),
     ("train/losses/c/3/4", {"train": TRAIN - 4 * CHUNK, "val": 0}),
     ("train/losses/c/5", {"train": TRAIN, "val": 0}),
-    ("val/losses/c/3/0", {"train": 0, "val": VAL}),
+    ("val/losses/c/0/0", {"train": 0, "val": VAL}),
 ]
 
 
@@ -166,14 +171,15 @@ def test_losses_that_vanish_after_opening_are_missing_and_told_of(run, key, lost
     split = key.partition("/")[0]
     with pytest.warns(UserWarning, match=f"at least {lost[split]:,} losses of {split} that were"):
         scores = ltc.score(store, save="mine")
-    row = int(key.split("/")[3])
-    chunk = int(key.split("/")[4]) if key.count("/") == 4 else None
-    part = slice(None) if chunk is None else slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-    recorded[split][row, part] = np.nan
-    other = run.with_name("other.zarr")
-    labels = {f"{name}_labels": store.labels(name) for name in ("train", "val")}
-    ltc.write_store(other, recorded["train"], recorded["val"], **labels)
-    np.testing.assert_allclose(scores.values, ltc.score(other).values, atol=1e-6)
+    _, _, _, row, *chunks = key.split("/")
+    first = CHUNK * int(chunks[0]) if chunks else 0
+    recorded[split][int(row), first : first + lost[split]] = np.nan
+    labels = store.labels("val")
+    means = [recorded["val"][:, labels == c].mean(axis=1, dtype=float) for c in range(3)]
+    expected = group_correlation(
+        recorded["train"], np.stack(means), store.labels("train"), signal="difference"
+    )
+    assert_scores_close(scores.values, expected, backend="cpu")
     # Who loads them later, or reads their summary, knows it too.
     assert ltc.load_scores(run, name="mine").metadata["lost"] == lost
     assert f"{split} lost" in scores.summary()
@@ -237,18 +243,15 @@ def test_labels_and_ids_that_vanish_after_opening_are_an_error(run, call, key):
 
 @pytest.mark.parametrize("key", ["train/labels/c/0", "train/ids/c/0"])
 def test_labels_and_ids_that_vanish_while_they_are_read_are_an_error(run, monkeypatch, key):
-    """After it was seen that they are there, and before their bytes are read."""
     store = ltc.open_store(run)
-    pipeline = ltc.store.pipeline.BatchedCodecPipeline
-    read = pipeline.read
+    get = LocalStore.get
 
-    async def remove_and_read(self, batch, out):
-        batch = list(batch)
-        if any(item[0].path == key for item in batch):
+    async def remove_and_get(self, asked, *arguments, **options):
+        if asked == key:
             without(run, key)
-        return await read(self, batch, out)
+        return await get(self, asked, *arguments, **options)
 
-    monkeypatch.setattr(pipeline, "read", remove_and_read)
+    monkeypatch.setattr(LocalStore, "get", remove_and_get)
     with pytest.raises(StoreCorruptError, match=f"{key}: the chunk is lost"):
         ltc.score(store, save="mine")
     assert ltc.open_store(run).score_names() == []
@@ -257,7 +260,7 @@ def test_labels_and_ids_that_vanish_while_they_are_read_are_an_error(run, monkey
 def test_a_store_that_vanishes_after_opening_is_an_error(run):
     store = ltc.open_store(run)
     shutil.rmtree(run)
-    with pytest.raises((StoreNotFoundError, StoreCorruptError), match=r"run\.zarr"):
+    with pytest.raises(StoreFormatError, match=r"run\.zarr: .* no zarr\.json"):
         ltc.score(store, save="mine")
     assert not run.exists()
 
@@ -301,6 +304,8 @@ def test_stability_with_less_memory_than_a_tile_takes_is_refused(run):
 
 # An interrupt
 
+# Ctrl-C while Python runs a generated text, as Numba makes them, ends it by the signal itself.
+STATUS = 130, -signal.SIGINT  # which a shell shows as 130
 LONG = 6_000  # validation samples; with as many gaps, to compare them all takes half a minute
 
 
@@ -336,6 +341,7 @@ def test_ctrl_c_ends_the_command_and_leaves_nothing(long_run, tmp_path):
     output = tmp_path / "scores.npz"
     options = "--reference", "pairs", "--save", "mine", "-o", output
     controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))  # without a width there is no progress bar
     with started(
         "-m", "ltc", "score", long_run, *options, stdout=subprocess.PIPE, stderr=terminal
     ) as process:
@@ -343,8 +349,9 @@ def test_ctrl_c_ends_the_command_and_leaves_nothing(long_run, tmp_path):
         shown = os.read(controller, 4096)
         while b"score:" not in shown:  # the progress bar: it is at work
             shown += os.read(controller, 4096)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=20) in STATUS
         with contextlib.suppress(OSError):  # Linux: the other side is closed
             while more := os.read(controller, 4096):
                 shown += more
@@ -364,6 +371,7 @@ def test_an_interrupt_of_score_saves_nothing(long_run):
     before = contents(long_run)
     program = (
         "import sys, ltc; from ltc import scoring\n"
+        "ltc.score(sys.argv[1], reference='pairs', checkpoints=slice(4))\n"  # compiles
         "read = scoring.read_tiles\n"
         "def told(*arguments):\n"
         "    print('reading', flush=True)\n"
@@ -374,6 +382,7 @@ def test_an_interrupt_of_score_saves_nothing(long_run):
     )
     with started("-c", program, long_run, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"reading\n"
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
         assert process.stdout.read() == b"interrupted\n"
