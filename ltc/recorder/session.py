@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ltc.errors import RecorderStateError
@@ -13,7 +12,7 @@ from ltc.recorder.state import State, restore, share_out, to_dict
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
     from ltc.recorder.state import Origin
@@ -130,7 +129,10 @@ class Session:
         )
 
     def load_state_dict(
-        self, state: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, rewind: bool = False
+        self,
+        state: Mapping[str, Any] | list[Mapping[str, Any]] | tuple[Mapping[str, Any], ...],
+        *,
+        rewind: bool = False,
     ) -> None:
         """Go on where a run was when `state_dict` was called, also in the middle of an epoch.
 
@@ -142,7 +144,7 @@ class Session:
 
         Parameters
         ----------
-        state : mapping or sequence of mappings
+        state : mapping, or list or tuple of mappings
             From `state_dict`; tensors may be on any device.
         rewind : bool
             Drop checkpoints that were committed later, as when the model that is loaded is not the
@@ -162,7 +164,7 @@ class Session:
         states: list[State] = []
 
         def origins() -> list[Origin]:
-            given = [state] if isinstance(state, Mapping) else state
+            given = state if isinstance(state, list | tuple) else [state]
             states.extend(State.from_dict(each, sizes) for each in given)
             return [each.origin for each in states]
 
