@@ -10,6 +10,7 @@ from ltc.cli.demo import demo
 from ltc.cli.imports import import_
 from ltc.cli.neighbors import neighbors
 from ltc.cli.plan import plan
+from ltc.cli.ranking import ranking
 from ltc.cli.scores import score, select
 from ltc.cli.stores import info, verify
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for command in (demo, info, verify, score, select, neighbors, plan, import_):
+for command in (demo, info, verify, score, select, neighbors, plan, import_, ranking):
     name, text = command.__name__.removesuffix("_"), getdoc(command) or ""
     app.command(name, help=verbatim(text), short_help=text.partition("\n")[0])(command)
 

@@ -179,7 +179,7 @@ def select(
 
     path = checked_output(output, SUFFIXES)
     excluded = None if exclude is None else load_indices(exclude)
-    found = _scores(open_store(run), scores)
+    found = kept_or_new_scores(open_store(run), scores)
     if balance is None:
         balance = "none" if found.labels is None else "class"
     coreset = found.select(
@@ -195,7 +195,7 @@ def select(
     typer.echo(f"{coreset_table(coreset, found)}\n\nwritten to {path}")
 
 
-def _scores(store: "Store", name: str | None) -> "Scores":
+def kept_or_new_scores(store: "Store", name: str | None) -> "Scores":
     """Return the scores of that name, the only ones kept, or new ones if none are."""
     from ltc.errors import ArgumentValueError
     from ltc.scores import load_scores

@@ -14,7 +14,7 @@ from ltc.selection.coreset import load_indices
 from ltc.store import open_store
 from ltc.store.arrays import write_store
 
-COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors", "plan", "import")
+COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors", "plan", "import", "ranking")
 CHECKPOINTS, TRAIN, VAL, CLASSES = 12, 300, 60, 3
 
 
