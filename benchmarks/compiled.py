@@ -3,15 +3,25 @@
 from collections import Counter
 from importlib.metadata import version
 
+from benchmarks import roofline
 from benchmarks.compilation import Compiled, compile_all
 from benchmarks.results import Table
 
 TENSOR_COLUMNS = 512  # of a multiprocessor of sm_100
 
 
-def run() -> Table:
+def run() -> list[Table]:
     """Compile every form that ships for every target and state what came of it."""
-    return describe(compile_all())
+    compiled = compile_all()
+    return [describe(compiled), roofline.describe(by_target(compiled))]
+
+
+def by_target(compiled: list[Compiled]) -> dict[str, dict[str, Compiled]]:
+    """Forms by the name of their target, then by their own."""
+    found: dict[str, dict[str, Compiled]] = {}
+    for one in compiled:
+        found.setdefault(one.target.name, {})[one.name] = one
+    return found
 
 
 def describe(compiled: list[Compiled]) -> Table:
@@ -29,6 +39,7 @@ def describe(compiled: list[Compiled]) -> Table:
             "stores by width, B",
             "tensor cores",
             "instructions",
+            "of them in a loop",
         ],
     )
     for one in compiled:
@@ -43,6 +54,7 @@ def describe(compiled: list[Compiled]) -> Table:
             counted(one.code.widths("store")),
             counted(one.code.opcodes("matrix")),
             f"{len(one.code.instructions):,}",
+            f"{len(frozenset().union(*one.code.loops)):,}",
         )
     targets = {one.target.name: one.target.product for one in compiled}
     table.note(

@@ -34,7 +34,6 @@ SASS = {
     "bulk": re.compile(r"(UBLKCP|UTMALDG|UTMASTG)(\.|$)"),
     "local": re.compile(r"(LDL|STL)(\.|$)"),
     "matrix": re.compile(r"(HMMA|HGMMA|QGMMA|IMMA|DMMA|UTC[A-Z]*MMA)(\.|$)"),
-    "arithmetic": re.compile(r"(FFMA|FADD|FMUL|HADD2|HFMA2|HMUL2|DFMA|DADD|DMUL)2?(\.|$)"),
 }
 AMD = {
     "load": re.compile(r"(global|buffer|flat)_load_"),
@@ -43,7 +42,6 @@ AMD = {
     "bulk": re.compile(r"(?!)"),
     "local": re.compile(r"scratch_"),
     "matrix": re.compile(r"v_mfma_"),
-    "arithmetic": re.compile(r"v_(pk_)?(fma|fmac|fmamk|fmaak|add|sub|subrev|mul|cvt)_(mix_)?f"),
 }
 SASS_MATRIX = re.compile(r"H(?:G?)MMA\.(\d+x\d+x\d+|\d+)")
 AMD_MATRIX = re.compile(r"v_mfma_f32_(\d+)x(\d+)x(\d+)")

@@ -1,9 +1,11 @@
 """What one program of a kernel moves and multiplies, read from its intermediate code (TTIR).
 
 The code is walked as the program would walk it: integers that don't depend on memory are computed,
-loops run as often as the arguments say, and tensors have a shape but no values. Every load and
-every store is traced to the argument that its addresses come from. Masks are taken as full, so that
-the bytes are those of a program with nothing to leave out.
+loops run as often as the arguments say, and a tensor has a value only where all of its elements
+have the same. Every load and every store is traced to the argument that its addresses come from.
+Masks are taken as full unless all of one is known to be false, so that the bytes are those of a
+program with no samples to leave out. Loops and branches that depend on memory are left out, and
+counted: so these are the least that a program does.
 """
 
 import re
@@ -14,9 +16,9 @@ from math import fmod, prod
 
 BITS = re.compile(r"(?:bf|f|i|ui|si)(\d+)|f8\w*")
 POINTERS = re.compile(r"!tt\.ptr<([^<>]+)>")
-SHAPES = re.compile(r"tensor<((?:\d+x)*)")
+TENSOR = re.compile(r"tensor<((?:\d+x)+)([^<>,]*)")
 NAME = r"%[\w$.-]+(?:#\d+)?"
-# Results have the pointer of their first operand.
+# Results have the pointer, or the one value, of their first operand.
 PASSING = {
     "tt.addptr",
     "tt.splat",
@@ -25,6 +27,7 @@ PASSING = {
     "tt.reshape",
     "tt.bitcast",
     "tt.trans",
+    "tt.split",
     "tt.make_tensor_descriptor",
 }
 ARITHMETIC = {
@@ -39,6 +42,16 @@ ARITHMETIC = {
     "arith.ori": lambda a, b: a | b,
     "arith.shli": lambda a, b: a << b,
     "arith.shrsi": lambda a, b: a >> b,
+}
+OPERATIONS = {
+    "arith.addf": 1,
+    "arith.subf": 1,
+    "arith.mulf": 1,
+    "arith.divf": 1,
+    "tt.precise_divf": 1,
+    "tt.precise_sqrt": 1,
+    "math.sqrt": 1,
+    "math.fma": 2,
 }
 COMPARISONS = {
     "eq": lambda a, b: a == b,
@@ -75,11 +88,18 @@ class Traffic:
         Bytes by argument; what atomic operations change counts as both.
     multiplied : Counter
         Multiplications on tensor cores by type of the operands, as ``"f16"`` or ``"f32, tf32"``.
+    operations : Counter
+        Floating-point operations on tensors outside of tensor cores, by type; a multiply-add is
+        two.
+    unknown : list of str
+        Loops and branches that were left out.
     """
 
     loaded: Counter[str]
     stored: Counter[str]
     multiplied: Counter[str]
+    operations: Counter[str]
+    unknown: list[str]
 
 
 def traffic(
@@ -90,7 +110,7 @@ def traffic(
     Raises
     ------
     ValueError
-        Where a loop or a branch depends on what is not known here.
+        Where memory is moved and it can't be told whose.
     """
     signature, body = parse(ttir)
     values: dict[str, Value] = {}
@@ -98,7 +118,7 @@ def traffic(
         values[f"%{name}"] = name if "!tt.ptr" in kind else arguments.get(name)
     walk = _Walk(values, program)
     walk.run(body)
-    return Traffic(walk.loaded, walk.stored, walk.multiplied)
+    return Traffic(walk.loaded, walk.stored, walk.multiplied, walk.operations, walk.unknown)
 
 
 def parse(ttir: str) -> tuple[list[tuple[str, str]], list[Operation]]:
@@ -118,8 +138,8 @@ def _operations(lines: Iterator[str]) -> Iterator[Operation]:
     """Operations up to the brace that closes their region."""
     for line in lines:
         if line.startswith("}"):
-            if line.startswith("} else"):
-                yield Operation([], "else", line)
+            if line.startswith(("} else", "} do")):
+                yield Operation([], "else", line)  # a second region of the same operation
             return
         if not line or line.startswith(("#", "^")):
             continue
@@ -145,6 +165,8 @@ class _Walk:
         self.loaded: Counter[str] = Counter()
         self.stored: Counter[str] = Counter()
         self.multiplied: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()
+        self.unknown: list[str] = []
 
     def run(self, operations: list[Operation]) -> list[Value]:
         """Go through operations; return what they yield."""
@@ -155,8 +177,9 @@ class _Walk:
                 results = self._loop(operation)
             elif operation.kind == "scf.if":
                 results = self._branch(operation)
-            elif operation.kind in ("scf.while", "cf.br", "cf.cond_br"):
-                raise ValueError(f"can't follow {operation.text}")
+            elif operation.kind == "scf.while":
+                self.unknown.append(operation.text)
+                results = [None] * len(operation.results)
             else:
                 results = [self._step(operation)] * len(operation.results)
             self.values.update(zip(operation.results, results, strict=False))
@@ -170,14 +193,13 @@ class _Walk:
 
     def _loop(self, operation: Operation) -> list[Value]:
         head = re.match(rf"scf\.for ({NAME}) = ({NAME}) to ({NAME}) step ({NAME})", operation.text)
-        if head is None:
-            raise ValueError(f"can't follow {operation.text}")
-        bounds = [self._value(name) for name in head.groups()[1:]]
-        if not all(isinstance(bound, int) for bound in bounds):
-            raise ValueError(f"the bounds of a loop are unknown: {operation.text}")
+        bounds = [self._value(name) for name in head.groups()[1:]] if head else [None]
         carried = re.search(r"iter_args\((.*?)\)", operation.text)
         names = re.findall(rf"({NAME}) = ({NAME})", carried[1]) if carried else []
         values = [self._value(initial) for _, initial in names]
+        if not all(isinstance(bound, int) for bound in bounds):
+            self.unknown.append(operation.text)
+            return values
         for step in range(*bounds):
             self.values[head[1]] = step
             self.values.update(zip((name for name, _ in names), values, strict=True))
@@ -187,7 +209,7 @@ class _Walk:
     def _branch(self, operation: Operation) -> list[Value]:
         (condition,) = self._operands(operation.text.partition("->")[0].rstrip("{"))
         if not isinstance(condition, int):
-            raise ValueError(f"a branch depends on memory: {operation.text}")
+            self.unknown.append(operation.text)
         return self.run(operation.inside if condition else operation.otherwise)
 
     def _step(self, operation: Operation) -> Value:
@@ -201,19 +223,23 @@ class _Walk:
             self._move(self.stored, text)
         elif kind == "tt.dot":
             self._multiply(text)
+        elif kind in OPERATIONS and (found := TENSOR.search(text)):
+            self.operations[found[2]] += OPERATIONS[kind] * _count(found[1])
         elif kind == "arith.constant":
-            found = re.match(r"arith\.constant (-?\d+|true|false)\b(?! *x)", text)
-            return None if found is None or "dense" in text else _integer(found[1])
+            found = re.match(r"arith\.constant (?:dense<)?(-?\d+|true|false)>? : ", text)
+            return None if found is None else _integer(found[1])
         elif kind == "tt.get_program_id":
             return self.program[AXES[text.split()[1]]]
         elif kind in PASSING:
             return self._operands(text)[0]
-        elif "tensor<" not in text:
+        else:
             return self._compute(kind, text)
         return None
 
     def _compute(self, kind: str, text: str) -> Value:
         operands = self._operands(text)
+        if kind == "arith.andi" and 0 in operands:
+            return 0
         if not all(isinstance(operand, int) for operand in operands):
             return None
         if kind in SAME:
@@ -227,13 +253,16 @@ class _Walk:
         return None
 
     def _move(self, counter: Counter[str], text: str) -> None:
-        names = [value for value in self._operands(text) if isinstance(value, str)]
+        operands = self._operands(text)
+        names = [value for value in operands if isinstance(value, str)]
+        mask = operands[(1 if "load" in text.split()[0] else 2) :][:1]
+        if mask == [0]:
+            return
         kind = text.rpartition(" : ")[2]
-        pointer, shape = POINTERS.search(kind), SHAPES.search(kind)
+        pointer, shape = POINTERS.search(kind), TENSOR.search(kind)
         if not names or pointer is None:
             raise ValueError(f"can't tell whose memory this is: {text}")
-        sizes = shape[1].split("x")[:-1] if shape else []
-        counter[names[0]] += prod(map(int, sizes)) * _bytes(pointer[1])
+        counter[names[0]] += (_count(shape[1]) if shape else 1) * _bytes(pointer[1])
 
     def _multiply(self, text: str) -> None:
         found = re.search(r"tensor<(\d+)x(\d+)x(\w+)> \* tensor<\d+x(\d+)x", text)
@@ -242,6 +271,11 @@ class _Walk:
         precision = re.search(r"inputPrecision = (\w+)", text)
         kind = f"f32, {precision[1]}" if found[3] == "f32" and precision else found[3]
         self.multiplied[kind] += int(found[1]) * int(found[2]) * int(found[4])
+
+
+def _count(shape: str) -> int:
+    """Elements of a shape such as ``"128x64x"``."""
+    return prod(map(int, shape.split("x")[:-1]))
 
 
 def _integer(text: str) -> int:
