@@ -13,6 +13,7 @@ from ltc.importers import import_losses
 from ltc.online import OnlineScorer
 from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
+from ltc.saved_models import record_checkpoints
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
 from ltc.selection import Coreset
@@ -35,6 +36,7 @@ __all__ = [
     "load_scores",
     "neighbors",
     "open_store",
+    "record_checkpoints",
     "score",
     "stability",
     "write_store",

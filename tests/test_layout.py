@@ -33,6 +33,7 @@ LTC_NAMES = [
     "load_scores",
     "neighbors",
     "open_store",
+    "record_checkpoints",
     "score",
     "stability",
     "write_store",
