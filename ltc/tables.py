@@ -144,10 +144,7 @@ def run_table(store: Store, *, every: bool = False) -> str:
         Show all rows of a long table.
     """
     commits = store.commits
-    first, last = (
-        datetime.fromtimestamp(commit.time, UTC).strftime("%Y-%m-%d %H:%M")
-        for commit in (commits[0], commits[-1])
-    )
+    first, last = (_when(commit.time) for commit in (commits[0], commits[-1]))
     facts = [
         ("run", store.path),
         ("checkpoints", f"{store.committed:,}: {shortened(store.checkpoints.tolist())}"),
@@ -161,6 +158,14 @@ def run_table(store: Store, *, every: bool = False) -> str:
         parts = [getattr(commit, split) for commit in commits]
         lines += ["", *_split_rows(split, store, parts, every=every)]
     return "\n".join(lines)
+
+
+def _when(seconds: float) -> str:
+    """Return a time as a text; a clock that was wrong may have said anything."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds:g} s"
 
 
 def verification_table(run: str, found: Verification) -> str:

@@ -29,14 +29,15 @@ class Team:
     def try_run(self, function, size, *arguments, kill=None):
         """Let `size` processes call ``function(rank, *arguments)``; the outcome of each.
 
-        `kill` is a rank and a delay in seconds after which its process is killed.
+        `kill` is a rank whose process is killed, a file, a number of lines, and a delay in seconds
+        after the file has as many.
         """
         job = {
             "file": inspect.getsourcefile(function),
             "name": function.__name__,
             "arguments": [str(a) if isinstance(a, Path) else a for a in arguments],
             "size": size,
-            "kill": kill,
+            "kill": kill and [kill[0], str(kill[1]), *kill[2:]],
         }
         self._program.stdin.write(json.dumps(job) + "\n")
         self._program.stdin.flush()

@@ -1,7 +1,8 @@
 """Starts groups of processes for tests; a program of its own, so that torch is loaded only once.
 
 Each line read is a JSON object: a file and the name of a function in it, what it is called with
-after its rank, how many processes call it, and which is killed when. The processes are forked,
+after its rank, how many processes call it, and which is killed when: so many seconds after a file
+has so many lines, counted from when all are there. The processes are forked,
 make up a process group over gloo, and call the function. The answer, a line too, has for each
 process what the function returned, or what it raised, and how the process ended.
 """
@@ -43,6 +44,7 @@ def call(job, rank, folder):
         dist.init_process_group(
             "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=job["size"]
         )
+        Path(folder, f"{rank}.there").touch()
         outcome["result"] = getattr(load(job["file"]), job["name"])(rank, *job["arguments"])
     except LtcError as error:
         outcome["error"] = [type(error).__name__, str(error)]
@@ -63,12 +65,20 @@ def run(job, folder):
                 status = call(job, rank, folder)
             os._exit(status)
         children.append(child)
+    deadline = time.monotonic() + SECONDS
     if job["kill"] is not None:
-        rank, delay = job["kill"]
+        rank, file, lines, delay = job["kill"]
+        while time.monotonic() < deadline and not (
+            len(list(Path(folder).glob("*.there"))) == job["size"] and count_lines(file) >= lines
+        ):
+            time.sleep(0.001)
         time.sleep(delay)
         os.kill(children[rank], signal.SIGKILL)
-    deadline = time.monotonic() + SECONDS
     return [wait(child, rank, folder, deadline) for rank, child in enumerate(children)]
+
+
+def count_lines(file):
+    return Path(file).read_bytes().count(b"\n") if Path(file).exists() else 0
 
 
 def wait(child, rank, folder, deadline):
@@ -92,3 +102,4 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as place:
             sys.stdout.write(json.dumps(run(json.loads(line), place)) + "\n")
         sys.stdout.flush()
+    os._exit(0)  # an interpreter that has loaded torch takes seconds to end

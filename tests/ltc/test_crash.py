@@ -1,7 +1,5 @@
 """What is left when a process dies: every commit, byte for byte, and a store that goes on."""
 
-import hashlib
-import itertools
 import os
 import shutil
 import signal
@@ -10,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import kills
 import numpy as np
 import pytest
 import recording_child
@@ -58,44 +57,14 @@ def test_killed_at_random_moments(path, record_until_killed):
     for kill in range(KILLS):
         said = record_until_killed(path, kill, random.uniform(0, 0.15))
         possible = {int(number) for number in said.split()} if said != "unknown" else None
-        known = check_after_kill(path, known, possible)
+        known = kills.check_after_kill(path, known, possible, **recording_child.SIZES)
         commits += len(known)
     assert commits > KILLS, "the children hardly lived"
     with recording_child.open_writer(path) as writer:
         committed = writer.committed
         writer.append(committed, *stores.records(committed, **recording_child.SIZES))
     assert not list(path.rglob("*.partial"))
-    check_after_kill(path, known, {committed + 1})
-
-
-def check_after_kill(path, known, possible):
-    """Compare every commit with what was recorded, and with its bytes after the last kill."""
-    try:
-        store = open_store(path)
-    except StoreNotFoundError:
-        assert not known if possible is None else 0 in possible
-        return {}
-    assert possible is None or store.committed in possible
-    # A child that said nothing had not begun to change anything.
-    assert possible is not None or store.committed == len(known)
-    assert store.checkpoints.tolist() == list(range(store.committed))
-    assert [commit.train.observed for commit in store.commits] == (
-        [recording_child.SIZES["train"]] * store.committed
-    )
-    assert store.verify().ok
-    now = {row: row_digests(path, row) for row in range(store.committed)}
-    for row, split in itertools.product(now, ("train", "val")):
-        if known.get(row) != now[row]:  # new, or rewound and recorded again: with the same losses
-            assert row not in known
-            expected = stores.losses(split, row, recording_child.SIZES[split])
-            np.testing.assert_array_equal(store.read(split, checkpoints=[row])[0], expected)
-    return now
-
-
-def row_digests(path, row):
-    files = sorted(path.glob(f"*/losses/c/{row}/*"))
-    assert len(files) == 3  # two chunks of train, one of val
-    return [hashlib.blake2b(file.read_bytes()).hexdigest() for file in files]
+    kills.check_after_kill(path, known, {committed + 1}, **recording_child.SIZES)
 
 
 def test_the_lock_ends_with_the_process_even_if_its_children_live(path):
@@ -104,9 +73,8 @@ def test_the_lock_ends_with_the_process_even_if_its_children_live(path):
         "import os, sys, time, stores; from ltc.store.writer import StoreWriter\n"
         "writer = StoreWriter.create(sys.argv[1], **stores.arguments())\n"
         "writer.append(0, *stores.records(0))\n"
-        "child = os.fork()\n"
-        "if child == 0: time.sleep(60); os._exit(0)\n"
-        "print(child, flush=True); time.sleep(60)"
+        "if os.fork() == 0: print(os.getpid(), flush=True); time.sleep(60); os._exit(0)\n"
+        "time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, str(path)],
