@@ -19,6 +19,7 @@ SUITES = {
     "kernels": "the group kernel over its floor, and against torch and NumPy",
     "scoring": "ltc.score and the whole ltc score process",
     "recording": "update and commit",
+    "distributed": "commit by several processes, and what it exchanges",
     "share": "the recorder's share of a training run",
     "selection": "selection of coresets",
     "online": "the online scorer: time of an update, bytes per sample",

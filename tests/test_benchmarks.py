@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import accuracy, results, timing
+from benchmarks import accuracy, distributed, results, timing
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,13 @@ def test_the_share_of_recording_is_measured(capsys):
     assert command.main(["share", "--size", "smallest"]) == 0
     printed = capsys.readouterr().out
     assert len(re.findall(r"\| (losses|logits) +\| \d", printed)) == 2
+
+
+def test_commits_of_several_processes_are_measured(capsys, monkeypatch):
+    monkeypatch.setattr(distributed, "PROCESSES", (2,))
+    assert command.main(["distributed", "--size", "smallest"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"\| 2 +\| \d[^|]+ms[^|]+\| \d[^|]+ms[^|]+\| \d[^|]+ms", printed)
 
 
 def test_accuracy_is_within_the_contract():
