@@ -57,8 +57,8 @@ class Recorder(Session):
         Make each commit survive a power cut too, not only the death of the process.
     distributed : {None, False} or ProcessGroup
         The processes that record this run together: by default all, if `torch.distributed` is
-        initialised. Those of a group, or, with False, this one by itself. With a group that has a
-        backend for the CPU, such as gloo, the exchange takes no memory of the GPU.
+        initialised. Those of a group, or, with False, this one by itself. The exchange takes place
+        on the CPU if the group has a backend for it, such as gloo, and costs no memory of a GPU.
 
     Attributes
     ----------
