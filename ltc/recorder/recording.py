@@ -13,6 +13,7 @@ from ltc.recorder.arguments import split_size
 from ltc.recorder.batches import logits_batch, losses_batch
 from ltc.recorder.passes import evaluating, pass_batches, without_wrapper
 from ltc.recorder.session import Session
+from ltc.shared_ids import warn_of_shared_ids
 
 if TYPE_CHECKING:
     import os
@@ -65,6 +66,11 @@ class Recorder(Session):
     seconds : dict of str to float
         Time of this process spent in `update` (cross-entropy included), in `evaluate` (the model
         and the loader included) and in `commit`. On a GPU only `commit` waits for the device.
+
+    Warns
+    -----
+    UserWarning
+        Ids are in both splits; on rank 0.
 
     Raises
     ------
@@ -130,6 +136,8 @@ class Recorder(Session):
             compression=compression,
             fsync=fsync,
         )
+        if self._processes.rank == 0:
+            warn_of_shared_ids(train_ids, val_ids)
         self.seconds = {"update": 0.0, "evaluate": 0.0, "commit": 0.0}
 
     def update(
