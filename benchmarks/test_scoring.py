@@ -12,7 +12,7 @@ def test_read(benchmark, run_path):
     rows = list(range(store.committed))
 
     def read():
-        width = min(store.chunk_samples, store.num_train)
+        width = min(32_768, store.num_train)
         return sum(losses.shape[1] for _, losses in read_tiles(store, rows, width))
 
     assert benchmark(read) == store.num_train

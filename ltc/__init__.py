@@ -20,7 +20,6 @@ from ltc.selection import Coreset
 from ltc.stability import Stability, stability
 from ltc.store import Store, open_store
 from ltc.store.arrays import write_store
-from ltc.validation import ValidationQuality, validation_quality
 
 __all__ = [
     "Coreset",
@@ -32,7 +31,6 @@ __all__ = [
     "Scores",
     "Stability",
     "Store",
-    "ValidationQuality",
     "correlation",
     "import_losses",
     "load_scores",
@@ -41,6 +39,5 @@ __all__ = [
     "record_checkpoints",
     "score",
     "stability",
-    "validation_quality",
     "write_store",
 ]

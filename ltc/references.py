@@ -63,11 +63,20 @@ def pair_references(
         yield prepare_pairs(losses, group, num_groups, signal=signal)
 
 
+def pairs_width(num_checkpoints: int, memory: int) -> int:
+    """Validation samples that `pair_references` prepares at a time."""
+    return _width(num_checkpoints, memory, BYTES_PER_LOSS)
+
+
 def val_tiles(
     store: Store, rows: Sequence[int], *, memory: int, bytes_per_loss: int
 ) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """First sample and losses, shape (T, n), of consecutive tiles of the validation split."""
-    step = max(memory // (bytes_per_loss * max(len(rows), 1)), 1)
+    step = _width(len(rows), memory, bytes_per_loss)
     for begin in range(0, store.num_val, step):
         samples = slice(begin, min(begin + step, store.num_val))
         yield begin, store.read("val", samples=samples, checkpoints=list(rows))
+
+
+def _width(num_checkpoints: int, memory: int, bytes_per_loss: int) -> int:
+    return max(memory // (bytes_per_loss * max(num_checkpoints, 1)), 1)

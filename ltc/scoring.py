@@ -1,8 +1,10 @@
-"""`score`: one pass over the store, the next tile being read while the kernel works."""
+"""`score`: one pass over the store, in tiles that threads read and work on by themselves."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -12,18 +14,18 @@ from tqdm.auto import tqdm
 
 from ltc.errors import BackendUnavailableError
 from ltc.lost_losses import warn_of_lost_losses
-from ltc.references import mean_references, pair_references
+from ltc.references import mean_references, pair_references, pairs_width
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
 from ltc.store.scores import write_scores
-from ltc.tiles import parse_memory, read_tiles, tile_width
+from ltc.tiles import parse_memory, plan_tiling, share_tiles
 from ltc_kernels import (
     PreparedPairs,
-    count_missing,
     group_correlation,
     pair_sums,
     prepare_references,
+    thread_count,
 )
 
 DEVICES: Final = ("auto", "cpu")
@@ -112,24 +114,30 @@ def score(
     store = run if isinstance(run, Store) else open_store(run)
     plan = plan_score(store, signal, reference, checkpoints, groups, parse_memory(memory_limit))
     memory = _memory_for_tiles(plan)
-    width = tile_width(
+    tiling = plan_tiling(
         store.num_train,
         store.chunk_samples,
         len(plan.rows),
+        threads=thread_count() if _can_share(plan, memory) else 1,
         memory=memory,
         per_sample=BYTES_PER_SAMPLE,
     )
     prepared = _prepare_means(plan, memory) if _of_means(plan) else _prepare_pairs(plan, memory)
-    values = np.full(store.num_train, np.nan, dtype=np.float32)
+    values = np.empty(store.num_train, dtype=np.float32)
     missing = {"train": 0, "val": prepared.missing_val}
+    one_at_a_time = threading.Lock()
     with tqdm(
         total=store.num_train, desc="score", unit=" samples", unit_scale=True, disable=not progress
     ) as bar:
-        for begin, losses in read_tiles(store, plan.rows, width):
+
+        def work(begin: int, losses: NDArray[np.float16], found: int) -> None:
             end = begin + losses.shape[1]
             values[begin:end] = prepared.kernel(losses, plan.train_groups(begin, end))
-            missing["train"] += count_missing(losses)
-            bar.update(end - begin)
+            with one_at_a_time:
+                missing["train"] += found
+                bar.update(end - begin)
+
+        share_tiles(store, plan.rows, tiling, work)
     lost = warn_of_lost_losses(store, plan.rows, missing)
     metadata = _metadata(plan, values, missing) | {"lost": lost}
     scores = Scores(values, plan.labels, store.ids("train"), metadata)
@@ -156,6 +164,16 @@ def _memory_for_tiles(plan: ScorePlan) -> int:
     left = plan.memory - WORKSPACE - references
     # Validation samples that are references themselves share what is left.
     return left if _of_means(plan) else left // 2
+
+
+def _can_share(plan: ScorePlan, memory: int) -> bool:
+    """Whether threads may each work on a tile of their own.
+
+    Not where a narrow tile costs as much to read as a wide one, nor where each tile of training
+    samples meets all tiles of the validation split, which are read again.
+    """
+    whole = _of_means(plan) or pairs_width(len(plan.rows), memory) >= plan.store.num_val
+    return whole and plan.store.in_pieces("train")
 
 
 def _prepare_means(plan: ScorePlan, memory: int) -> _Prepared:
@@ -219,5 +237,11 @@ def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, i
         "undefined": int(np.isnan(values).sum()),
         "store": store.path,
         "device": "cpu",
-        "version": version("ltc"),
+        "version": _version(),
     }
+
+
+@cache
+def _version() -> str:
+    """The package's, which takes a millisecond to find."""
+    return version("ltc")

@@ -1,8 +1,11 @@
-"""Tiles of samples: how wide they may be, and reading the next one while the last is at work."""
+"""Tiles of samples: how wide they may be, who reads them, and who computes on them."""
 
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,10 +13,15 @@ from numpy.typing import NDArray
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.store import Store
+from ltc.store.direct import aligned_rows
+from ltc_kernels import count_missing, work_alone
 
 SMALLEST_TILE: Final = 1024  # samples; reading fewer at a time decodes each chunk hundreds of times
-BUFFERS: Final = 3  # one tile at work, one being read, one that a compressed tile is decoded to
-ROW_PADDING: Final = 160  # samples; rows a power of two apart would share few sets of the caches
+BUFFERS: Final = 3  # one tile at work, two being read; or one, and one that it is decoded to
+ROW_PADDING: Final = 64  # samples, at most, from the end of a row to the next
+SHARED_TILE: Final = 6_000_000  # bytes; the calls for a smaller one take longer, by a tenth at half
+TILES_PER_THREAD: Final = 4  # at least, so that threads end together
+SMALLEST_SHARED: Final = 8192  # samples; system calls for shorter rows cost more than copying them
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -97,38 +105,154 @@ def tile_width(
     return -(-widest // parts)
 
 
+@dataclass(frozen=True)
+class Tiling:
+    """How one pass over the training split is divided.
+
+    Attributes
+    ----------
+    width : int
+        Samples of a tile.
+    threads : int
+        How many tiles are at work at the same time, each in a thread of its own; 1 where a tile has
+        all threads to itself.
+    """
+
+    width: int
+    threads: int
+
+
+def plan_tiling(
+    num_samples: int,
+    chunk_samples: int,
+    num_checkpoints: int,
+    *,
+    threads: int,
+    memory: int,
+    per_sample: int,
+) -> Tiling:
+    """Choose tiles for threads that each read one and compute on it, then take the next.
+
+    Parameters
+    ----------
+    num_samples, chunk_samples, num_checkpoints, memory, per_sample : int
+        As for `tile_width`.
+    threads : int
+        How many there may be.
+
+    Returns
+    -------
+    Tiling
+        Tiles of a few megabytes, narrower where memory is short.
+
+    Raises
+    ------
+    ArgumentValueError
+        The memory doesn't hold the smallest tile.
+
+    Examples
+    --------
+    >>> plan_tiling(1_281_167, 262_144, 90, threads=2, memory=500_000_000, per_sample=160)
+    Tiling(width=32768, threads=2)
+    >>> plan_tiling(1_281_167, 262_144, 90, threads=16, memory=30_000_000, per_sample=160)
+    Tiling(width=5462, threads=16)
+    """
+    widest = min(num_samples, chunk_samples)
+    most = min(num_samples // (TILES_PER_THREAD * threads), SHARED_TILE // (2 * num_checkpoints))
+    wanted = max(most, SMALLEST_SHARED)
+    for count in range(min(threads, -(-num_samples // wanted)), 1, -1):
+        left = memory // count - 2 * num_checkpoints * ROW_PADDING
+        affordable = max(left, 0) // (2 * num_checkpoints + per_sample)
+        if affordable >= SMALLEST_TILE:
+            parts = -(-widest // min(wanted, affordable))
+            return Tiling(-(-widest // parts), count)
+    width = tile_width(
+        num_samples, chunk_samples, num_checkpoints, memory=memory, per_sample=per_sample
+    )
+    return Tiling(width, 1)
+
+
+def share_tiles(
+    store: Store,
+    rows: Sequence[int],
+    tiling: Tiling,
+    work: Callable[[int, NDArray[np.float16], int], None],
+) -> None:
+    """Call ``work(begin, losses, missing)`` for every tile of the training split.
+
+    Where `tiling` has several threads, each of them reads a tile and works on it while it is in the
+    cache, in any order, and kernels that it calls use no other thread. Otherwise the tiles come in
+    order, the next being read meanwhile.
+
+    Parameters
+    ----------
+    store : Store
+        Where the losses are.
+    rows : sequence of int
+        Positions of the checkpoints.
+    tiling : Tiling
+        From `plan_tiling`.
+    work : callable
+        Gets the first sample of a tile, its losses, shape (T, n), valid during the call, and how
+        many of them are missing. What it makes of them is only known to be right when this function
+        returns: checksums are of whole chunks.
+    """
+    if tiling.threads == 1:
+        for begin, losses in read_tiles(store, rows, tiling.width):
+            work(begin, losses, count_missing(losses))
+        return
+    stopped = threading.Event()
+    with store.sweep("train", rows, tiling.width, threads=tiling.threads) as sweep:
+        numbers = iter(range(len(sweep.tiles)))  # shared: who is free takes the next
+
+        def share() -> None:
+            work_alone(stopped)
+            buffer = aligned_rows(len(rows), tiling.width, np.float16)
+            for number in numbers:
+                if stopped.is_set():
+                    return
+                tile = sweep.tiles[number]
+                losses = buffer[:, : tile.stop - tile.start]
+                missing = sweep.read(number, losses)
+                work(tile.start, losses, missing)
+
+        with ThreadPoolExecutor(tiling.threads, thread_name_prefix="ltc-tile") as pool:
+            shares = [pool.submit(share) for _ in range(tiling.threads)]
+            try:
+                for done in as_completed(shares):
+                    done.result()
+            finally:
+                stopped.set()  # after an error or Control-C, nobody begins another tile
+
+
 def read_tiles(
     store: Store, rows: Sequence[int], width: int
 ) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """First sample and losses, shape (T, n), of the tiles of the training split, in order.
 
-    The array is valid until the next tile is asked for: a thread reads ahead into one of two
-    buffers.
+    The array is valid until the next tile is asked for: other threads read ahead. What is made of
+    the tiles is only known to be right when the iterator has ended: checksums are of whole chunks.
     """
-    spans = [
-        slice(begin, min(begin + width, border))
-        for border, start in _chunks(store.num_train, store.chunk_samples)
-        for begin in range(start, border, width)
-    ]
-    if not spans:
-        return
-    shape = (len(rows), width + ROW_PADDING)
-    buffers = [np.empty(shape, dtype=np.float16) for _ in spans[:2]]
+    # Decoding a chunk takes a second buffer, and all threads.
+    readers = BUFFERS - 1 if store.in_pieces("train") else 1
+    with store.sweep("train", rows, width, threads=readers) as sweep:
+        count = len(sweep.tiles)
+        free = [aligned_rows(len(rows), width, np.float16) for _ in range(min(count, readers + 1))]
 
-    def read(k: int) -> NDArray[np.float16]:
-        tile = buffers[k % 2][:, : spans[k].stop - spans[k].start]
-        return store.read("train", samples=spans[k], checkpoints=rows, out=tile)
+        def read(number: int, buffer: NDArray[np.float16]) -> NDArray[np.float16]:
+            tile = sweep.tiles[number]
+            losses = buffer[:, : tile.stop - tile.start]
+            sweep.read(number, losses)
+            return losses
 
-    with ThreadPoolExecutor(1, thread_name_prefix="ltc-read") as reader:
-        ahead = reader.submit(read, 0)
-        for k, span in enumerate(spans):
-            tile = ahead.result()
-            if k + 1 < len(spans):
-                ahead = reader.submit(read, k + 1)
-            yield span.start, tile
-
-
-def _chunks(num_samples: int, chunk_samples: int) -> list[tuple[int, int]]:
-    """End and start of each chunk."""
-    starts = range(0, num_samples, max(chunk_samples, 1))
-    return [(min(start + chunk_samples, num_samples), start) for start in starts]
+        with ThreadPoolExecutor(readers, thread_name_prefix="ltc-read") as pool:
+            ahead = deque(pool.submit(read, k, free[k]) for k in range(min(count, readers)))
+            try:
+                for number in range(count):
+                    losses = ahead.popleft().result()
+                    if (following := number + readers) < count:
+                        ahead.append(pool.submit(read, following, free[following % len(free)]))
+                    yield sweep.tiles[number].start, losses
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()

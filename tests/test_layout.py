@@ -28,7 +28,6 @@ LTC_NAMES = [
     "Scores",
     "Stability",
     "Store",
-    "ValidationQuality",
     "correlation",
     "import_losses",
     "load_scores",
@@ -37,7 +36,6 @@ LTC_NAMES = [
     "record_checkpoints",
     "score",
     "stability",
-    "validation_quality",
     "write_store",
 ]
 KERNEL_NAMES = [
@@ -65,6 +63,8 @@ KERNEL_NAMES = [
     "prepare_references",
     "query_slices",
     "round_losses",
+    "thread_count",
+    "work_alone",
 ]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ltc.store.format import Document
 
-__all__ = ["CHECKSUM_BYTES", "DirectReader", "aligned_rows"]
+__all__ = ["CHECKSUM_BYTES", "DirectReader", "aligned_rows", "changed"]
 
 READERS = 2  # at a time: a disk wants more than one request, a file cache is content with one
 CHECKSUM_BYTES = 4
@@ -107,9 +107,7 @@ class DirectReader:
             os.close(file)
         found = google_crc32c.value(values.view(np.uint8))
         if not complete or found != int.from_bytes(checksum, "little"):
-            raise StoreCorruptError(
-                f"{key}: the chunk was changed after it was written (its checksum differs)"
-            )
+            raise changed(key)
         if not whole:
             out[:] = values[start : start + len(out)]
         return True
@@ -120,6 +118,13 @@ class DirectReader:
             self._scratch.values = aligned_rows(1, self.chunk_values, self.dtype)[0]
         values: NDArray[Any] = self._scratch.values
         return values
+
+
+def changed(key: str) -> StoreCorruptError:
+    """Return the error for a chunk that is not as it was written."""
+    return StoreCorruptError(
+        f"{key}: the chunk was changed after it was written (its checksum differs)"
+    )
 
 
 def aligned_rows(rows: int, columns: int, dtype: Any) -> NDArray[Any]:

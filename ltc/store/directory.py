@@ -22,7 +22,7 @@ from ltc.store.format import (
     serialise,
 )
 from ltc.store.lock import FileLock
-from ltc.store.pipeline import check_metadata
+from ltc.store.metadata import check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

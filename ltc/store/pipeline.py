@@ -9,6 +9,7 @@ neither read nor changed for the choice.
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -19,10 +20,12 @@ from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import collect_aiterator, sync
 from zarr.storage import LocalStore, StorePath
 
-from ltc.errors import StoreCorruptError, StoreFormatError
+from ltc.errors import StoreCorruptError
 from ltc.store.direct import DirectReader
 from ltc.store.encoding import CONFIG
 from ltc.store.fetching import ChunkFetcher, together
+from ltc.store.metadata import check_metadata
+from ltc.store.sweep import DecodingSweep, DirectSweep, can_sweep_directly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +36,9 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
     from ltc.store.format import Document
+    from ltc.store.sweep import Sweep
 
-__all__ = ["ArrayReader", "ChunkState", "check_metadata", "list_names", "read_bytes"]
+__all__ = ["ArrayReader", "ChunkState", "list_names", "read_bytes"]
 
 ChunkState = Literal["whole", "lost", "changed"]
 # Of a chunk: its key, its row of the result, its range of the chunk's samples and of the result's.
@@ -90,6 +94,11 @@ class ArrayReader:
     def _pipeline(self) -> CodecPipeline | None:
         """What decodes losses of a local store, made when needed: zarrs takes long to import."""
         return _zarrs_pipeline(self._metadata, self._store)
+
+    @property
+    def num_samples(self) -> int:
+        """The length of the last dimension."""
+        return int(self._shape[-1])
 
     @property
     def chunk_samples(self) -> int:
@@ -165,7 +174,7 @@ class ArrayReader:
             start, stop = max(samples.start, first), min(samples.stop, first + width)
             within = slice(start - first, stop - first)
             without = slice(start - samples.start, stop - samples.start)
-            yield self._key((row, column)), position, within, without
+            yield self.key((row, column)), position, within, without
 
     def read_all(self) -> NDArray[Any]:
         """Read a one-dimensional array whole, none of whose chunks may be lost.
@@ -191,16 +200,44 @@ class ArrayReader:
             raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
         return out
 
+    @cached_property
+    def in_pieces(self) -> bool:
+        """Whether a sweep reads tiles that are narrower than a chunk at no extra cost."""
+        return self._direct is not None and can_sweep_directly()
+
+    @contextmanager
+    def sweep(self, rows: Sequence[int], width: int, threads: int) -> Iterator[Sweep]:
+        """Read losses from the first sample to the last, in tiles.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Positions along the first dimension.
+        width : int
+            Samples in a tile, at most; the border of a chunk is the border of a tile.
+        threads : int
+            How many will read at the same time.
+        """
+        if self._direct is None or not self.in_pieces:
+            yield DecodingSweep(self, rows, width)
+            return
+        sweep = DirectSweep(self._direct.root, self, rows, width, threads)
+        try:
+            yield sweep
+        finally:
+            sweep.close()
+
     def keys(self) -> list[str]:
         """Return the keys of all chunks."""
         counts = [range(-(-n // c)) for n, c in zip(self._shape, self._chunk_shape, strict=True)]
-        return [self._key(coordinates) for coordinates in itertools.product(*counts)]
+        return [self.key(coordinates) for coordinates in itertools.product(*counts)]
 
     def states(self, keys: Sequence[str]) -> list[ChunkState]:
         """Look at chunks one by one: whole, lost, or changed since they were written."""
         return [_STATES[whole] for whole in sync(together(self._chunks.is_whole, keys))]
 
-    def _key(self, coordinates: tuple[int, ...]) -> str:
+    def key(self, coordinates: tuple[int, ...]) -> str:
+        """Return the key of a chunk."""
         return "/".join((self.path, "c", *map(str, coordinates)))
 
     def _name_changed(self, keys: Sequence[str], error: Exception) -> None:
@@ -237,56 +274,3 @@ def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipelin
     except ImportError:
         return None  # no wheel for this platform; zarr's own pipeline reads the same values
     return ZarrsCodecPipeline.from_array_metadata_and_store(metadata, store)
-
-
-def check_metadata(path: str, document: Document, expected: Document) -> None:
-    """Check that an array's metadata are as expected.
-
-    Parameters
-    ----------
-    path : str
-        The array's place, for messages.
-    document : dict
-        The metadata found.
-    expected : dict
-        What it must be. Where the first dimension counts checkpoints, there may be more of them.
-
-    Raises
-    ------
-    StoreFormatError
-        It isn't.
-    """
-    # What we have written is the same word for word; zarr understands the many other ways.
-    same = _same_words(document, expected)
-    shape = document["shape"] if same else _check_meaning(path, document, expected)
-    (rows, *others), (least, *sizes) = shape, expected["shape"]
-    growing = expected["dimension_names"][0] == "checkpoint"
-    if others != sizes or rows < least or (rows > least and not growing):
-        raise StoreFormatError(
-            f"{path}: shape must be {tuple(expected['shape'])}, got {tuple(shape)}"
-        )
-
-
-def _same_words(document: Document, expected: Document) -> bool:
-    """Whether everything but the attributes and the numbers of the shape is literally the same."""
-    free = ("shape", "attributes")
-    return (
-        document.keys() == expected.keys()
-        and all(document[name] == expected[name] for name in expected if name not in free)
-        and isinstance(document["attributes"], dict)
-        and isinstance(document["shape"], list)
-        and [type(n) for n in document["shape"]] == [int] * len(expected["shape"])
-    )
-
-
-def _check_meaning(path: str, document: Document, expected: Document) -> list[int]:
-    """Compare what zarr makes of both; return the shape."""
-    try:
-        metadata = ArrayV3Metadata.from_dict(document)
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreFormatError(f"{path}/zarr.json: {error}") from error
-    found, wanted = metadata.to_dict(), ArrayV3Metadata.from_dict(expected).to_dict()
-    for field in ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"):
-        if found[field] != wanted[field]:
-            raise StoreFormatError(f"{path}: {field} must be {wanted[field]}, got {found[field]}")
-    return list(metadata.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,12 @@ from ltc.errors import (
     StoreCorruptError,
     StoreError,
     StoreFormatError,
-    StoreNotFoundError,
 )
 from ltc.store.commits import RECORD_PATHS, Commit, from_arrays
 from ltc.store.directory import existing_header
 from ltc.store.files import local_path
-from ltc.store.format import ROOT, SPLITS, array_documents, parse_array, parse_root
+from ltc.store.format import ROOT, SPLITS, array_documents, parse_array
+from ltc.store.history import read_header, same_history
 from ltc.store.picking import check_out, pick_checkpoints, pick_samples, read_picked
 from ltc.store.pipeline import ArrayReader, list_names, read_bytes
 from ltc.store.samples import check_stored_labels
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ltc.store.header import Header
+    from ltc.store.sweep import Sweep
 
 __all__ = ["Commit", "Store", "Verification", "open_store"]
 
@@ -82,12 +83,12 @@ def open_store(path: str | os.PathLike[str] | ZarrStore) -> Store:
         existing_header(directory)
         store, place = LocalStore(directory, read_only=True), str(directory)
     while True:
-        header = _read_header(store, place)
+        header = read_header(store, place)
         try:
             return Store(store, place, header)
         except StoreError:
             # A rewind between reading the root and the arrays makes them disagree for a moment.
-            if _read_header(store, place).revision == header.revision:
+            if read_header(store, place).revision == header.revision:
                 raise
 
 
@@ -277,6 +278,49 @@ class Store:
                 read_picked(reader, rows, picked, losses)
         return losses
 
+    def in_pieces(self, split: str) -> bool:
+        """Tell whether a sweep reads tiles narrower than a chunk at no extra cost.
+
+        So it is for uncompressed losses on a local disk. Others are decoded, a whole chunk at a
+        time, for every tile in it.
+        """
+        return self._reader(f"{_check_split(split)}/losses").in_pieces
+
+    @contextmanager
+    def sweep(
+        self, split: str, checkpoints: Sequence[int], width: int, *, threads: int = 1
+    ) -> Iterator[Sweep]:
+        """Read the losses of every sample once, in tiles.
+
+        Parameters
+        ----------
+        split : {"train", "val"}
+            Which.
+        checkpoints : sequence of int
+            Positions among the checkpoints, unique and ascending.
+        width : int
+            Samples in a tile, at most; where a chunk ends, a tile ends.
+        threads : int
+            How many will read at the same time, each another tile.
+
+        Yields
+        ------
+        Sweep
+            The tiles, and a method that reads one of them.
+
+        Raises
+        ------
+        StoreCorruptError
+            A chunk was changed. That is known when its last tile is read: what was made of the
+            others before is only valid when the block has ended without an error.
+        StoreError
+            The store was rewound or made anew since it was opened.
+        """
+        reader = self._reader(f"{_check_split(split)}/losses")
+        rows = pick_checkpoints(checkpoints, self.committed)
+        with self._same_history(), reader.sweep(rows, width, threads) as sweep:
+            yield sweep
+
     def verify(self) -> Verification:
         """Compare every chunk with its checksum, those of scores too.
 
@@ -342,29 +386,8 @@ class Store:
             self._readers[path] = ArrayReader(self._store, path, document, self._expected[path])
         return self._readers[path]
 
-    @contextmanager
-    def _same_history(self) -> Iterator[None]:
-        """Check that what is read meanwhile belongs to the checkpoints that this view shows."""
-        try:
-            yield
-        except StoreError:
-            self._check_revision()  # a rewind explains whatever is lost or shorter
-            raise
-        self._check_revision()
-
-    def _check_revision(self) -> None:
-        if _read_header(self._store, self.path).revision != self.revision:
-            raise StoreError(
-                f"{self.path}: the store was rewound or made anew since it was opened; "
-                "open it again"
-            )
-
-
-def _read_header(store: ZarrStore, place: str) -> Header:
-    header, _ = parse_root(read_bytes(store, ROOT), place)
-    if header.committed == 0:
-        raise StoreNotFoundError(f"{place}: the store has no first commit")
-    return header
+    def _same_history(self) -> AbstractContextManager[None]:
+        return same_history(self._store, self.path, self.revision)
 
 
 def _check_split(split: str) -> str:

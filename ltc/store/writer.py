@@ -47,7 +47,7 @@ class StoreWriter:
     >>> train = SplitRecord(np.array([2.5, 1.5], np.float16), 2, 0, 0, 0, "training")
     >>> val = SplitRecord(np.array([2.0], np.float16), 1, 0, 0, 0, "evaluation")
     >>> with StoreWriter.create(directory / "run.zarr", num_train=2, num_val=1) as writer:
-    ...     writer.append(0, train, val)
+    ...     _ = writer.append(0, train, val)
     ...     writer.committed
     1
     """

@@ -6,18 +6,25 @@ problem and costs some tens of microseconds a call.
 """
 
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from numba import config
 
 _pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads
 os.register_at_fork(after_in_child=_pools.clear)  # threads don't cross a fork
+_own = threading.local()
 
 
 def thread_count() -> int:
     """Number of threads: ``NUMBA_NUM_THREADS``, by default the processors this process may use."""
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+def work_alone(stopped: threading.Event) -> None:
+    """See `ltc_kernels.work_alone`."""
+    _own.stopped = stopped
 
 
 def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> None:
@@ -33,9 +40,12 @@ def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> 
         Elements of a range; the last may be shorter.
     """
     ranges = [(begin, min(begin + step, length)) for begin in range(0, length, step)]
-    threads = min(thread_count(), len(ranges))
+    stopped = getattr(_own, "stopped", None)
+    threads = min(thread_count(), len(ranges)) if stopped is None else 1
     if threads <= 1:
         for begin, end in ranges:
+            if stopped is not None and stopped.is_set():
+                raise CancelledError
             function(begin, end)
         return
     pool = _pools.get(threads) or _pools.setdefault(

@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 import numpy as np
 import pytest
-from zarr.storage import LocalStore
 
 import ltc
 import ltc.scoring
@@ -25,6 +25,7 @@ from assertions import assert_scores_close
 from ltc.cli import main
 from ltc.errors import ArgumentValueError, StoreCorruptError, StoreFormatError
 from ltc.store.scores import write_scores
+from ltc.store.sweep import DecodingSweep, DirectSweep
 from ltc_kernels import group_correlation
 
 CHECKPOINTS, TRAIN, VAL, CLASSES = 8, 20_000, 60, 3
@@ -192,24 +193,27 @@ def test_nothing_is_lost_where_nothing_was_recorded(run):
     assert "lost" not in scores.summary()
 
 
-@pytest.mark.parametrize("pipeline", ["direct", "zarrs"])
-def test_losses_that_vanish_between_two_tiles(run, monkeypatch, pipeline):
-    if pipeline == "zarrs":
+@pytest.mark.parametrize("kind", [DirectSweep, DecodingSweep])
+def test_losses_that_vanish_between_two_tiles(run, monkeypatch, kind):
+    if kind is DecodingSweep:
         monkeypatch.setattr(ltc.store.pipeline.DirectReader, "of", lambda *_: None)
     whole = ltc.score(run)
-    count = ltc.scoring.count_missing
-    seen = []
+    read, gone, seen = kind.read, threading.Event(), []
 
-    def count_and_remove(losses):
-        if not seen:
+    def remove_and_read(sweep, number, out):
+        if number:
+            assert gone.wait(10)
+        missing = read(sweep, number, out)
+        if not number:
             without(run, "train/losses/c/4/4")
-        seen.append(losses.shape[1])
-        return count(losses)
+            gone.set()
+        seen.append(out.shape[1])
+        return missing
 
-    monkeypatch.setattr(ltc.scoring, "count_missing", count_and_remove)
+    monkeypatch.setattr(kind, "read", remove_and_read)
     with pytest.warns(UserWarning, match="at least 3,616 losses of train that were recorded"):
         scores = ltc.score(run)
-    assert seen == [CHUNK] * 4 + [3616]
+    assert sorted(seen) == [3616] + [CHUNK] * 4
     np.testing.assert_array_equal(scores.values[: 4 * CHUNK], whole.values[: 4 * CHUNK])
     assert (scores.values[4 * CHUNK :] != whole.values[4 * CHUNK :]).mean() > 0.99
 
@@ -244,14 +248,14 @@ def test_labels_and_ids_that_vanish_after_opening_are_an_error(run, call, key):
 @pytest.mark.parametrize("key", ["train/labels/c/0", "train/ids/c/0"])
 def test_labels_and_ids_that_vanish_while_they_are_read_are_an_error(run, monkeypatch, key):
     store = ltc.open_store(run)
-    get = LocalStore.get
+    opened = os.open
 
-    async def remove_and_get(self, asked, *arguments, **options):
-        if asked == key:
+    def remove_and_open(path, *arguments):
+        if str(path) == str(run / key):
             without(run, key)
-        return await get(self, asked, *arguments, **options)
+        return opened(path, *arguments)
 
-    monkeypatch.setattr(LocalStore, "get", remove_and_get)
+    monkeypatch.setattr(os, "open", remove_and_open)
     with pytest.raises(StoreCorruptError, match=f"{key}: the chunk is lost"):
         ltc.score(store, save="mine")
     assert ltc.open_store(run).score_names() == []
@@ -271,13 +275,13 @@ def test_a_store_that_vanishes_after_opening_is_an_error(run):
 def test_less_memory_means_smaller_tiles_and_the_same_scores(run, monkeypatch):
     monkeypatch.setattr(ltc.scoring, "WORKSPACE", 0)
     widths = []
-    read = ltc.scoring.read_tiles
+    share = ltc.scoring.share_tiles
 
-    def watched(store, rows, width):
-        widths.append(width)
-        return read(store, rows, width)
+    def watched(store, rows, tiling, work):
+        widths.append(tiling.width)
+        share(store, rows, tiling, work)
 
-    monkeypatch.setattr(ltc.scoring, "read_tiles", watched)
+    monkeypatch.setattr(ltc.scoring, "share_tiles", watched)
     whole = ltc.score(run)
     for limit in ("1MB", "600kB", "300kB"):
         np.testing.assert_array_equal(ltc.score(run, memory_limit=limit).values, whole.values)
@@ -372,11 +376,11 @@ def test_an_interrupt_of_score_saves_nothing(long_run):
     program = (
         "import sys, ltc; from ltc import scoring\n"
         "ltc.score(sys.argv[1], reference='pairs', checkpoints=slice(4))\n"  # compiles
-        "read = scoring.read_tiles\n"
+        "share = scoring.share_tiles\n"
         "def told(*arguments):\n"
         "    print('reading', flush=True)\n"
-        "    yield from read(*arguments)\n"
-        "scoring.read_tiles = told\n"
+        "    share(*arguments)\n"
+        "scoring.share_tiles = told\n"
         "try: ltc.score(sys.argv[1], reference='pairs', save='old')\n"
         "except KeyboardInterrupt: print('interrupted', flush=True)\n"
     )

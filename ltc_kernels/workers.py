@@ -1,0 +1,30 @@
+"""How the kernels on the CPU use threads."""
+
+from threading import Event
+
+
+def thread_count() -> int:
+    """Return how many threads a kernel uses: by default, the processors of this process.
+
+    The variable ``NUMBA_NUM_THREADS`` sets another number.
+    """
+    from ltc_kernels.cpu import threads
+
+    return threads.thread_count()
+
+
+def work_alone(stopped: Event) -> None:
+    """Let kernels that this thread calls from now on use no other thread.
+
+    For a caller that has shared its work out among threads already: each of them then computes on
+    what it has in its cache, and waits for none.
+
+    Parameters
+    ----------
+    stopped : threading.Event
+        Once it is set, a kernel that has more than a moment's work left raises
+        `concurrent.futures.CancelledError`.
+    """
+    from ltc_kernels.cpu import threads
+
+    threads.work_alone(stopped)
