@@ -40,7 +40,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 test-wheel: .venv/test.stamp
-	$(BIN)/pytest --doctest-modules --pyargs ltc ltc_kernels
+	$(BIN)/pytest --doctest-modules --ignore-glob='*/integrations/composer.py' --pyargs ltc ltc_kernels
 	$(BIN)/pytest --junit-xml=build/tests.xml tests
 	$(INTERPRETED) $(BIN)/pytest --junit-xml=build/tests-interpreted.xml tests/kernels/gpu
 	$(BIN)/pytest --benchmark-disable benchmarks
@@ -73,7 +73,8 @@ $(WHEEL): .venv/created.stamp constraints.txt $(SOURCES)
 # pip leaves an ltc of the same version as it is, so the wheel itself goes in by force. Whoever has
 # the extra for tests has the one for the demo.
 .venv/demo.stamp: EXTRAS = demo
-.venv/test.stamp .venv-lowest/test.stamp: EXTRAS = demo,test
+.venv/test.stamp: EXTRAS = demo,frameworks,test
+.venv-lowest/test.stamp: EXTRAS = demo,test
 .venv/demo.stamp .venv/test.stamp: $(WHEEL)
 	$(BIN)/pip install --quiet -c constraints.txt '$(WHEEL)[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps --force-reinstall $(WHEEL)

@@ -6,7 +6,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.recorder.arguments import split_size
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ltc.store.commits import Commit
 
 _log = logging.getLogger("ltc")
+
+RECORDED: Final = ("training", "evaluation")
 
 
 class Recorder(Session):
@@ -133,7 +135,14 @@ class Recorder(Session):
         self.seconds = {"update": 0.0, "evaluate": 0.0, "commit": 0.0}
 
     def update(
-        self, split: str, index: Any, *, losses: Any = None, logits: Any = None, targets: Any = None
+        self,
+        split: str,
+        index: Any,
+        *,
+        losses: Any = None,
+        logits: Any = None,
+        targets: Any = None,
+        mode: str = "training",
     ) -> None:
         """Record the losses of a batch, from the training step itself.
 
@@ -154,26 +163,31 @@ class Recorder(Session):
             The model's output, in any precision.
         targets : integer tensor or array [B]
             The class of each sample.
+        mode : {"training", "evaluation"}
+            Where the losses come from: from training steps, or from a pass in evaluation mode that
+            something else than `evaluate` makes.
 
         Raises
         ------
         ArgumentIndexError
             An index or a target on the CPU is out of range.
         ArgumentTypeError, ArgumentValueError
-            A dtype or a shape is wrong.
+            A dtype or a shape is wrong, or `mode` is none of those.
         RecorderStateError
-            `evaluate` recorded this split since the last commit, or the recorder is closed.
+            Losses of this split in the other mode are pending, or the recorder is closed.
         """
         start = perf_counter()
         buffer = self._buffer(split)
-        buffer.check_mode("training")
+        if mode not in RECORDED:
+            raise ArgumentValueError(f"mode must be one of {', '.join(RECORDED)}, got {mode!r}")
+        buffer.check_mode(mode)
         if losses is not None and logits is None and targets is None:
             batch = losses_batch(index, losses, buffer.size)
         elif losses is None and logits is not None and targets is not None:
             batch = logits_batch(index, logits, targets, buffer.size)
         else:
             raise ArgumentTypeError("update takes either losses, or logits and targets")
-        buffer.add(batch, "training")
+        buffer.add(batch, mode)
         self._whole = False
         self.seconds["update"] += perf_counter() - start
 
@@ -216,6 +230,21 @@ class Recorder(Session):
             self._whole = False
             for batch in pass_batches(model, loader, step, buffer.size, may_be_empty=several):
                 buffer.add(batch, "evaluation")
+
+    def drop(self, split: str) -> None:
+        """Forget what is pending of a split, in this process; for a pass that starts anew.
+
+        Parameters
+        ----------
+        split : {"train", "val"}
+            The split.
+
+        Raises
+        ------
+        RecorderStateError
+            The recorder is closed.
+        """
+        self._buffer(split).clear()
 
     def commit(self, checkpoint: float) -> None:
         """Write what was recorded since the last commit as one checkpoint.

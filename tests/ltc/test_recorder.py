@@ -539,3 +539,19 @@ def test_a_recorder_takes_at_most_8_bytes_per_sample_and_streams_its_commits(pat
     assert peak <= 8 * size + 16_000_000
     stored = open_store(path).read("train", checkpoints=[1])[0]
     np.testing.assert_array_equal(stored, np.tile(losses.astype(np.float16), size // batch))
+
+
+def test_a_pass_that_something_else_makes_is_an_evaluation(tmp_path):
+    with Recorder(tmp_path / "run.zarr", num_train=2, num_val=1) as recorder:
+        recorder.update("val", [0], losses=np.array([4.0]), mode="evaluation")
+        with pytest.raises(RecorderStateError, match="takes no training losses"):
+            recorder.update("val", [0], losses=np.array([4.0]))
+        recorder.drop("val")  # it starts anew, and its first half counts no more
+        recorder.update("val", [0], losses=np.array([2.0]), mode="evaluation")
+        with pytest.raises(ArgumentValueError, match="mode must be one of training, evaluation"):
+            recorder.update("train", [0], losses=np.array([1.0]), mode="pass")
+        recorder.commit(0)
+    store = open_store(tmp_path / "run.zarr")
+    assert store.read("val").tolist() == [[2.0]]
+    assert store.commits[0].val.mode == "evaluation"
+    assert store.commits[0].train.mode == "none"
