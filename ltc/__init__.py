@@ -20,6 +20,7 @@ from ltc.selection import Coreset
 from ltc.stability import Stability, stability
 from ltc.store import Store, open_store
 from ltc.store.arrays import write_store
+from ltc.validation import ValidationQuality, validation_quality
 
 __all__ = [
     "Coreset",
@@ -31,6 +32,7 @@ __all__ = [
     "Scores",
     "Stability",
     "Store",
+    "ValidationQuality",
     "correlation",
     "import_losses",
     "load_scores",
@@ -39,5 +41,6 @@ __all__ = [
     "record_checkpoints",
     "score",
     "stability",
+    "validation_quality",
     "write_store",
 ]

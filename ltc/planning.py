@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.recorder import Recorder
-from ltc.scoring import BYTES_PER_SAMPLE, WORKSPACE, score
+from ltc.rates import SEARCHED
+from ltc.scoring import BYTES_PER_SAMPLE, WORKSPACE
 from ltc.store.format import CHUNK_SAMPLES
 from ltc.tables import columns, counted
 from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, plan_tiling
-from ltc_kernels import PairSearch, thread_count
+from ltc_kernels import thread_count
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from ltc.rates import Rates
 
-__all__ = ["Plan", "Rates", "measure_rates", "plan_run", "plan_table"]
+__all__ = ["Plan", "plan_run", "plan_table"]
 
 CHECKSUM: Final = 4  # bytes of each chunk
 METADATA: Final = 100_000  # bytes: JSON documents, and the small arrays of commits
@@ -32,36 +26,6 @@ ONLINE_WITH_GAPS: Final = 36  # once losses are missing
 RESULT: Final = 12  # bytes per training sample of scores, labels and ids
 NEIGHBOURS: Final = 256 * 10**6  # bytes of a search at most, beside its result
 MEMORY_LIMIT: Final = "512MB"  # that of `score` by default
-SEARCHED: Final = 10  # neighbours of each end
-
-SMALL: Final = 1_000  # training samples of the stores that are measured on,
-LARGE: Final = CHUNK_SAMPLES
-CHECKPOINTS: Final = 32  # and their checkpoints
-QUERIES: Final = 256
-CANDIDATES: Final = 32_768
-REPEATS: Final = 7
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What work takes on this machine, in seconds.
-
-    Attributes
-    ----------
-    commit, commit_sample : float
-        A commit, and what each sample adds to it.
-    score, score_loss : float
-        A call of `score`, and what each training loss adds to it, read from the file cache.
-    pair : float
-        Comparing one training with one validation trajectory of the planned length, and keeping the
-        best.
-    """
-
-    commit: float
-    commit_sample: float
-    score: float
-    score_loss: float
-    pair: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +69,7 @@ def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -
     num_train, num_val, num_checkpoints : int
         N, M and T.
     rates : Rates
-        From `measure_rates`, for the same number of checkpoints.
+        From `ltc.rates.measure_rates`, for the same number of checkpoints.
 
     Raises
     ------
@@ -114,15 +78,19 @@ def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -
 
     Examples
     --------
-    >>> plan = plan_run(1_281_167, 12_800, 90, Rates(0.01, 1e-8, 0.01, 1e-9, 1e-9))
+    >>> from ltc.rates import Rates
+    >>> rates = Rates(0.01, 1e-8, 0.01, 1e-9, 1e-9, 0.01, 4e-7, 4e-5, 1e-9)
+    >>> plan = plan_run(1_281_167, 12_800, 90, rates)
     >>> plan.store
     243629864
     >>> round(plan.score, 3), round(plan.all_neighbors, 1)
-    (0.125, 16.5)
+    (0.127, 17.6)
     """
     _check_sizes(num_train, num_val, num_checkpoints)
     commit = rates.commit + rates.commit_sample * (num_train + num_val)
-    scoring = rates.score + rates.score_loss * num_train * num_checkpoints
+    scoring = rates.score + num_train * (rates.score_sample + num_checkpoints * rates.score_loss)
+    search = rates.search + num_val * rates.search_query
+    search += num_train * (rates.search_sample + num_val * rates.search_pair)
     return Plan(
         num_train=num_train,
         num_val=num_val,
@@ -136,38 +104,7 @@ def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -
         commit=commit,
         commits=num_checkpoints * commit,
         score=scoring,
-        all_neighbors=scoring + rates.pair * num_train * num_val,  # both read the store once
-    )
-
-
-def measure_rates(num_checkpoints: int, folder: str | os.PathLike[str] | None = None) -> Rates:
-    """Measure this machine for a second or two, on small stores that are removed again.
-
-    Parameters
-    ----------
-    num_checkpoints : int
-        Of the planned run.
-    folder : str or os.PathLike, optional
-        Where to put the stores, by default the temporary directory.
-
-    Raises
-    ------
-    OSError
-        The folder isn't there, or doesn't take 17 MB.
-    """
-    with tempfile.TemporaryDirectory(prefix="ltc-plan-", dir=folder) as place:
-        runs = {size: Path(place, f"{size}.zarr") for size in (SMALL, LARGE)}
-        commits = {size: _record(run, size) for size, run in runs.items()}
-        score(runs[SMALL])  # compiles, or loads what was compiled
-        scores = {size: _fastest(lambda run=run: score(run)) for size, run in runs.items()}  # type: ignore[misc]
-    commit, commit_sample = _line(commits)
-    call, score_sample = _line(scores)
-    return Rates(
-        commit=commit,
-        commit_sample=commit_sample,
-        score=call,
-        score_loss=score_sample / CHECKPOINTS,
-        pair=_pair(min(max(num_checkpoints, 4), 128)) * max(num_checkpoints / 128, 1),
+        all_neighbors=scoring + search,  # both read the store once
     )
 
 
@@ -199,7 +136,8 @@ def plan_table(plan: Plan) -> str:
             *columns(rows, "<>>"),
             "",
             "Estimates. Times come from small runs on this machine just now, with files in",
-            "its cache, and hold to a factor of 3. Memory is beside that of the libraries.",
+            "its cache, and hold to a factor of 2 where nothing else runs. Memory is beside",
+            "that of the libraries.",
         ]
     )
 
@@ -233,53 +171,6 @@ def _scoring_bytes(num_train: int, num_checkpoints: int) -> int:
     buffers = tiling.threads if tiling.threads > 1 else BUFFERS
     tiles = buffers * 2 * num_checkpoints * (tiling.width + ROW_PADDING)
     return tiles + tiling.threads * BYTES_PER_SAMPLE * tiling.width + RESULT * num_train
-
-
-def _record(run: Path, size: int) -> float:
-    """Write a store of so many training samples, and return the median seconds of a commit."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(size) % 10
-    seconds = []
-    with Recorder(run, train_labels=labels, val_labels=labels[:SMALL]) as recorder:
-        for checkpoint in range(CHECKPOINTS):
-            for split, length in (("train", size), ("val", SMALL)):
-                losses = rng.random(length, dtype=np.float32)
-                recorder.update(split, np.arange(length), losses=losses)
-            seconds.append(_time(lambda checkpoint=checkpoint: recorder.commit(checkpoint)))  # type: ignore[misc]
-    return float(np.median(seconds))
-
-
-def _pair(num_checkpoints: int) -> float:
-    """Seconds of one comparison."""
-    rng = np.random.default_rng(0)
-    train = rng.random((num_checkpoints, CANDIDATES), dtype=np.float32)
-    val = rng.random((num_checkpoints, QUERIES), dtype=np.float32)
-    samples = np.arange(CANDIDATES)
-
-    def search() -> None:
-        PairSearch(val, SEARCHED, signal="difference", ends="both").add(train, samples)
-
-    search()  # compiles
-    return _fastest(search) / (QUERIES * CANDIDATES)
-
-
-def _line(seconds: dict[int, float]) -> tuple[float, float]:
-    """Fixed cost and cost per sample, from two sizes.
-
-    Noise doesn't make samples free: they take at least a tenth of the longer time.
-    """
-    slope = max(seconds[LARGE] - seconds[SMALL], 0.1 * seconds[LARGE]) / (LARGE - SMALL)
-    return max(seconds[SMALL] - SMALL * slope, 0.0), slope
-
-
-def _fastest(call: Callable[[], object]) -> float:
-    return min(_time(call) for _ in range(REPEATS))
-
-
-def _time(call: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
 
 
 def _bytes(number: float) -> str:

@@ -28,6 +28,7 @@ LTC_NAMES = [
     "Scores",
     "Stability",
     "Store",
+    "ValidationQuality",
     "correlation",
     "import_losses",
     "load_scores",
@@ -36,6 +37,7 @@ LTC_NAMES = [
     "record_checkpoints",
     "score",
     "stability",
+    "validation_quality",
     "write_store",
 ]
 KERNEL_NAMES = [

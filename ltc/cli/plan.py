@@ -33,7 +33,8 @@ def plan(
     For example:
       ltc plan --train 1281167 --val 12800 --checkpoints 90
     """
-    from ltc.planning import measure_rates, plan_run, plan_table
+    from ltc.planning import plan_run, plan_table
+    from ltc.rates import measure_rates
 
     rates = measure_rates(checkpoints, folder)
     typer.echo(plan_table(plan_run(train, val, checkpoints, rates)))

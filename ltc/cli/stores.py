@@ -1,11 +1,14 @@
 """``ltc info`` and ``ltc verify``: looking at a recorded run."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ltc.cli.arguments import Run
+
+if TYPE_CHECKING:
+    from ltc.store import Store
 
 _DAMAGED = 1
 
@@ -23,7 +26,7 @@ def info(
         ),
     ] = False,
 ) -> None:
-    """Show what a run has recorded: sizes, checkpoints, and what is missing.
+    """Show what a run has recorded, what is missing, and how far to trust it.
 
     A row of a table stands for neighbouring checkpoints with the same
     figures. All figures are numbers of samples:
@@ -34,6 +37,13 @@ def info(
       duplicate   seen more than once: the mean loss is stored
       clipped     loss beyond float16, stored as 65504 with its sign
       non-finite  loss was infinite or NaN; counted in missing, too
+
+    The validation split is what training samples are compared with. The
+    samples of each class are taken in turn into two halves; if the changes
+    of the mean loss of both, from checkpoint to checkpoint, are correlated
+    by less than 0.8, scores of the class depend on which samples happen to
+    be in the split. Warnings name such classes, those with fewer than 10
+    samples, and ids that are in both splits.
 
     With --stability, a row tells what would have come of recording up to a
     checkpoint: how its scores rank the samples, and how much of the coreset
@@ -54,7 +64,9 @@ def info(
         found = compare(run, reference="class-mean", progress=sys.stderr.isatty())
         typer.echo(stability_table(found, every=every))
         return
-    typer.echo(run_table(open_store(run), every=every))
+    store = open_store(run)
+    typer.echo(run_table(store, every=every))
+    typer.echo(f"\n{_validation(store)}")
 
 
 def verify(run: Run) -> None:
@@ -81,3 +93,14 @@ def verify(run: Run) -> None:
     typer.echo(verification_table(run, found))
     if not found.ok:
         raise typer.Exit(_DAMAGED)
+
+
+def _validation(store: "Store") -> str:
+    """Describe the validation split, or say why that can't be done: what comes before it can."""
+    from ltc.errors import StoreError
+    from ltc.validation import validation_quality, validation_table
+
+    try:
+        return validation_table(validation_quality(store))
+    except StoreError as error:
+        return f"validation split: can't be looked at: {error}"

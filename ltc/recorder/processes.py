@@ -179,11 +179,12 @@ class Team:
         table[self.rank] = torch.from_numpy(Report.of(checkpoint, splits).to_words())
         with self._exchange():
             dist.reduce(self._words, group=self._group, group_dst=0)
+            rows = table.cpu().numpy()  # here, because a device tells of errors only when read
         if self.rank != 0:
             for buffer in splits.values():
                 buffer.clear()
             return []
-        reports = [Report.from_words(row) for row in table.cpu().numpy()]
+        reports = [Report.from_words(row) for row in rows]
         for split, buffer in splits.items():
             mode = common_mode([report.modes[split] for report in reports])
             if mode == "failed":

@@ -13,6 +13,7 @@ from ltc.recorder.arguments import split_size
 from ltc.recorder.batches import logits_batch, losses_batch
 from ltc.recorder.passes import evaluating, pass_batches, without_wrapper
 from ltc.recorder.session import Session
+from ltc.shared_ids import warn_of_shared_ids
 
 if TYPE_CHECKING:
     import os
@@ -59,14 +60,19 @@ class Recorder(Session):
         Make each commit survive a power cut too, not only the death of the process.
     distributed : {None, False} or ProcessGroup
         The processes that record this run together: by default all, if `torch.distributed` is
-        initialised. Those of a group, or, with False, this one by itself. With a group that has a
-        backend for the CPU, such as gloo, the exchange takes no memory of the GPU.
+        initialised. Those of a group, or, with False, this one by itself. The exchange takes place
+        on the CPU if the group has a backend for it, such as gloo, and costs no memory of a GPU.
 
     Attributes
     ----------
     seconds : dict of str to float
         Time of this process spent in `update` (cross-entropy included), in `evaluate` (the model
         and the loader included) and in `commit`. On a GPU only `commit` waits for the device.
+
+    Warns
+    -----
+    UserWarning
+        Ids are in both splits; on rank 0.
 
     Raises
     ------
@@ -132,6 +138,8 @@ class Recorder(Session):
             compression=compression,
             fsync=fsync,
         )
+        if self._processes.rank == 0:
+            warn_of_shared_ids(train_ids, val_ids)
         self.seconds = {"update": 0.0, "evaluate": 0.0, "commit": 0.0}
 
     def update(

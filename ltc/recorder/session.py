@@ -45,7 +45,11 @@ class Session:
         arguments |= {f"num_{split}": size for split, size in sizes.items()}
         self._processes = find_processes(distributed)
         self._destination = Destination(self._processes, path, **arguments)
-        self._splits = self._processes.split_buffers(sizes)
+        try:
+            self._splits = self._processes.split_buffers(sizes)
+        except BaseException:  # there is no memory for them
+            self._destination.close()
+            raise
         self._closed = False
         self._whole = True  # no other process has pending losses, as far as this one can know
 

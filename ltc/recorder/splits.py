@@ -219,4 +219,4 @@ def _add(source: HostBuffer | DeviceBuffer, target: HostBuffer | DeviceBuffer) -
     words, sums = torch.as_tensor(source.words).view(-1), torch.as_tensor(target.words).view(-1)
     for start in range(0, words.numel(), _BLOCK):
         block = slice(start, start + _BLOCK)
-        sums[block] += words[block].to(sums.device)
+        sums[block].add_(words[block].to(sums.device))

@@ -108,7 +108,7 @@ def test_info_shows_sizes_commits_and_what_is_missing(ltc, run):
         "classes      3",
         "scores       none kept",
     ]
-    assert result.lines[7:] == [
+    assert result.lines[7 : result.lines.index("validation split") - 1] == [
         "train    mode   missing  duplicate  clipped  non-finite",
         "0 to 2   array        0          0        0           0",
         "3        array        7          0        0           0",

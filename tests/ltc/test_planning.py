@@ -7,12 +7,24 @@ import numpy as np
 import pytest
 
 import ltc
+import ltc.rates
 from ltc import planning
 from ltc.cli import main
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.planning import Rates, measure_rates, plan_run, plan_table
+from ltc.planning import plan_run, plan_table
+from ltc.rates import Rates, measure_rates
 
-RATES = Rates(commit=0.01, commit_sample=1e-8, score=0.02, score_loss=1e-9, pair=2e-9)
+RATES = Rates(
+    commit=0.01,
+    commit_sample=1e-8,
+    score=0.02,
+    score_sample=1e-8,
+    score_loss=1e-9,
+    search=0.03,
+    search_sample=1e-7,
+    search_query=5e-5,
+    search_pair=2e-9,
+)
 
 
 @pytest.mark.parametrize(("train", "val", "checkpoints"), [(30_000, 2_000, 12), (300_000, 9, 3)])
@@ -36,8 +48,8 @@ def test_by_hand(monkeypatch):
     plan = plan_run(1_000_000, 10_000, 90, RATES)
     assert plan.commit == pytest.approx(0.01 + 0.0101)
     assert plan.commits == pytest.approx(90 * 0.0201)
-    assert plan.score == pytest.approx(0.02 + 0.09)
-    assert plan.all_neighbors == pytest.approx(20.11)
+    assert plan.score == pytest.approx(0.02 + 0.01 + 0.09)
+    assert plan.all_neighbors == pytest.approx(plan.score + 0.03 + 0.1 + 0.5 + 20)
     assert plan.recording == 8 * 1_010_000
     assert (plan.online, plan.online_with_gaps) == (20_000_000, 36_000_000)
     # two tiles of an eighth of a chunk, and what the kernel takes; 12 bytes a sample
@@ -50,7 +62,7 @@ def test_by_hand(monkeypatch):
 def test_rates_are_positive_and_finite():
     rates = measure_rates(10)
     assert all(0 <= rate < 10 for rate in vars(rates).values())
-    assert min(rates.commit_sample, rates.score_loss, rates.pair) > 0
+    assert min(rates.commit_sample, rates.score, rates.score_loss, rates.search_pair) > 0
 
 
 def test_measurements_leave_nothing_behind(tmp_path, capsys):
@@ -62,11 +74,11 @@ def test_measurements_leave_nothing_behind(tmp_path, capsys):
 
 
 def test_long_trajectories_take_longer():
-    assert measure_rates(4096).pair > 8 * measure_rates(20).pair
+    assert measure_rates(4096).search_pair > 8 * measure_rates(20).search_pair
 
 
 def test_command_line(monkeypatch, capsys):
-    monkeypatch.setattr(planning, "measure_rates", lambda _checkpoints, _folder: RATES)
+    monkeypatch.setattr(ltc.rates, "measure_rates", lambda _checkpoints, _folder: RATES)
     assert main(["plan", "--train", "1281167", "--val", "12800", "--checkpoints", "90"]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == plan_table(plan_run(1_281_167, 12_800, 90, RATES))
