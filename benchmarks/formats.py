@@ -95,7 +95,9 @@ class Case:
         for begin in range(0, self.num_train, self.width):
             end = min(begin + self.width, self.num_train)
             part = tile[:, : end - begin]
-            reader.read_rows(self.rows, slice(begin, end), part)
+            for first in range(0, len(self.rows), CHECKPOINTS):  # a store has each row once
+                last = min(first + CHECKPOINTS, len(self.rows))
+                reader.read_rows(self.rows[first:last], slice(begin, end), part[first:last])
             if out is not None:
                 out[:, begin:end] = part[: len(out)]
 

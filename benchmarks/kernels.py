@@ -44,7 +44,7 @@ def cases(size: inputs.Size) -> dict[str, Callable[[], Any]]:
     return calls
 
 
-def run(size_name: str = "imagenet-1k", rounds: int = 15) -> Table:
+def run(size_name: str = "imagenet-1k", rounds: int = 11) -> Table:
     """Measure every call, in turns."""
     size = inputs.SIZES[size_name]
     calls = cases(size)

@@ -29,8 +29,14 @@ PROCEDURES = {
 LARGEST = {"corrcoef": 10_000_000, "published": 10_000_000}  # losses, beyond which it isn't run
 
 
-def run(size_name: str = "cifar-100", rounds: int = 5) -> Table:
-    """Run every procedure on one store in turns, and compare time, memory and scores."""
+def run(size_name: str = "imagenet-1k", rounds: int = 5) -> list[Table]:
+    """Run every procedure on one store in turns; the largest size comes after one for them all."""
+    names = ["cifar-100", size_name] if size_name == "imagenet-1k" else [size_name]
+    return [_compare(name, rounds) for name in names]
+
+
+def _compare(size_name: str, rounds: int) -> Table:
+    """Compare time, memory and scores on one store."""
     size = inputs.SIZES[size_name]
     losses = size.train * size.checkpoints
     names = [name for name in PROCEDURES if losses <= LARGEST.get(name, losses)]

@@ -18,7 +18,11 @@ from benchmarks.results import Table
 from benchmarks.timing import Timing, measure
 from ltc.recorder import Recorder
 
-SIZES = {"smallest": (3_000, 100), "imagenet-1k": (1_281_167, 50_000)}  # train and val samples
+SIZES = {  # training and validation samples
+    "smallest": (3_000, 100),
+    "cifar-100": (45_000, 5_000),
+    "imagenet-1k": (1_281_167, 50_000),
+}
 BATCH = 256
 CLASSES = 1000
 CALLS = 200  # updates per measurement, whose microseconds a clock would not resolve

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine
@@ -39,7 +40,10 @@ class Table:
 
 
 def keep(name: str, tables: list[Table], folder: Path = FOLDER) -> Path:
-    """Write tables with the machine they were measured on, as ``name.md`` and ``name.json``."""
+    """Write tables with the machine they were measured on, as ``name.md``, ``.json`` and ``.png``.
+
+    Without matplotlib there is no plot.
+    """
     described = machine.describe()
     folder.mkdir(parents=True, exist_ok=True)
     head = [f"# {name}", "", *(f"- {key}: {value}" for key, value in described.items())]
@@ -57,4 +61,9 @@ def keep(name: str, tables: list[Table], folder: Path = FOLDER) -> Path:
         ],
     }
     (folder / f"{name}.json").write_text(json.dumps(values, indent=2) + "\n")
+    if find_spec("matplotlib") is not None:
+        from benchmarks import plots
+
+        heading = f"{name}: {described['processor']}, commit {described['commit']}"
+        plots.save(folder / f"{name}.png", heading, tables)
     return folder / f"{name}.md"

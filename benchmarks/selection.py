@@ -17,6 +17,7 @@ from ltc.scores import Scores
 
 SIZES = {  # samples and classes
     "smallest": (3_000, 10),
+    "cifar-100": (45_000, 100),
     "imagenet-1k": (1_281_167, 1_000),
     "imagenet-21k": (14_000_000, 10_000),
 }
@@ -49,7 +50,7 @@ def cases(scores: Scores) -> dict[str, Callable[[], object]]:
     }
 
 
-def run(size_name: str = "imagenet-21k", rounds: int = 3) -> Table:
+def run(size_name: str = "imagenet-1k", rounds: int = 5) -> Table:
     """Measure every case at this size."""
     samples, classes = SIZES[size_name]
     scores = make_scores(samples, classes)

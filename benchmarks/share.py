@@ -15,7 +15,7 @@ from benchmarks.results import Table
 
 LIMIT = 1.0  # percent of the training time
 BATCH = 128
-EPOCHS = 2
+EPOCHS = 1
 SIZES = {"smallest": (512, 128)}  # training and validation samples
 FASHION_MNIST = (54_000, 6_000)
 
@@ -24,7 +24,7 @@ def run(size_name: str = "imagenet-1k") -> Table:
     """Train for some epochs, with the losses that training computes, and with logits."""
     num_train, num_val = SIZES.get(size_name, FASHION_MNIST)
     table = Table(
-        f"Recorder's share, {num_train:,} + {num_val:,} samples of 28 x 28, {EPOCHS} epochs",
+        f"Recorder's share, {num_train:,} + {num_val:,} samples of 28 x 28, {EPOCHS} epoch",
         ["recorded from", "training", "update", "commit", "share of training", "limit"],
     )
     for source in ("losses", "logits"):

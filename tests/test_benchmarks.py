@@ -3,21 +3,32 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import accuracy, distributed, results, timing
+from benchmarks import (
+    accuracy,
+    distributed,
+    inputs,
+    plots,
+    procedure_bodies,
+    procedures,
+    results,
+    scoring,
+    timing,
+)
 
 
 @pytest.mark.parametrize(
-    "suite", ["kernels", "scoring", "recording", "online", "formats", "planning"]
+    "suite", ["kernels", "scoring", "recording", "selection", "online", "formats", "planning"]
 )
 def test_a_suite_prints_its_table(suite, capsys):
     assert command.main([suite, "--size", "smallest"]) == 0
     printed = capsys.readouterr().out
     assert "commit:" in printed
     assert printed.count("| ") > 12
-    assert re.search(r"\d [mu]s ", printed)
+    assert re.search(r"\d [mu]?s ", printed)
 
 
 def test_the_share_of_recording_is_measured(capsys):
@@ -60,6 +71,36 @@ def test_results_are_kept_with_machine_and_commit(tmp_path):
     assert kept["tables"][0]["rows"] == [{"what": "this", "time": "1 ms"}]
     with pytest.raises(ValueError, match="2 cells, got 1"):
         table.add("alone")
+
+
+def test_tables_with_figures_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    plain = results.Table("Words", ["what", "how"])
+    plain.add("this", "well")
+    assert plots.save(tmp_path / "none.png", "plain", [plain]) is None
+    times = results.Table("Times", ["what", "time", "peak memory", "limit"])
+    times.add("this", "1.5 ms (1 to 2)", "100 MB", "at most 2 ms")
+    times.add("that", "3 s", "2000 MB, 12 without", "")
+    path = plots.save(tmp_path / "some.png", "times", [plain, times])
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert plots._columns(times, plots.TIMING) == [1]
+    assert plots._columns(times, plots.MEMORY) == [2]
+    assert plots._figure(plots.TIMING, "1.5 ms (1 to 2)") == (1.5, 1, 2)
+    assert plots._figure(plots.TIMING, "3 s") == (3000, 3000, 3000)
+    assert plots._figure(plots.TIMING, "2.903e+04 ms (2.7e+04 to 3e+04)") == (29030, 27000, 30000)
+
+
+def test_every_procedure_gives_the_same_scores(tmp_path):
+    """Same work: no time counts of something else."""
+    pytest.importorskip("dask")
+    store = scoring.write(str(tmp_path), inputs.SIZES["smallest"])
+    procedures._write_pickle(store, tmp_path / "losses.pickle")
+    exact = procedure_bodies.timed("numpy", tmp_path)[0]
+    for name in procedures.PROCEDURES:
+        scores, seconds, memory = procedure_bodies.timed(name, tmp_path)
+        np.testing.assert_allclose(scores, exact, atol=1e-5, err_msg=name)
+        assert seconds > 0
+        assert memory > 50
 
 
 def test_timings_are_taken_in_turns():
