@@ -3,20 +3,21 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from ltc.errors import ArgumentValueError, BackendUnavailableError
+from ltc.class_search import ClassSearch
+from ltc.devices import choose_device, on_device, to_host
+from ltc.errors import ArgumentValueError
 from ltc.lost_losses import warn_of_lost_losses
 from ltc.score_plan import usable_checkpoints
-from ltc.scoring import DEVICES
 from ltc.store import Store, open_store
 from ltc.store.picking import pick_samples
-from ltc.tiles import read_tiles, tile_width
-from ltc_kernels import PairSearch, count_missing, pair_correlation, query_slices
+from ltc_kernels import count_missing, pair_correlation, query_slices
 from ltc_kernels.checks import check_k, check_signal
 
 Within = Literal["all", "class"]
@@ -94,8 +95,9 @@ def neighbors(
         Correlate consecutive differences of the losses, or the losses.
     checkpoints : slice or sequence of int, optional
         Positions of the checkpoints to use, unique and ascending; all by default.
-    device : {"auto", "cpu"}
-        Where to compute.
+    device : str
+        Where to compute: ``"cpu"``, or a GPU, ``"cuda"`` or ``"cuda:1"`` and so on, ROCm's too.
+        ``"auto"`` is a GPU where one is usable, else the CPU.
     progress : bool
         Show a progress bar.
 
@@ -207,11 +209,14 @@ def correlation(
     once = _first_of_each(picked)
     matrix = np.empty((val.shape[1], len(picked)), dtype=np.float32)
     missing = {"train": 0, "val": count_missing(val[:, _first_of_each(asked)])}
+    on = partial(on_device, name=plan.device)
+    queries_there = on(val)
     step = max(TILE_MEMORY // (2 * len(plan.rows)), 1)
     for begin in range(0, len(picked), step):
         losses = _read(plan, "train", picked[begin : begin + step])
         missing["train"] += count_missing(losses[:, once[begin : begin + step]])
-        matrix[:, begin : begin + step] = pair_correlation(losses, val, signal=plan.signal)
+        found = pair_correlation(on(losses), queries_there, signal=plan.signal)
+        matrix[:, begin : begin + step] = to_host(found)
     warn_of_lost_losses(plan.store, plan.rows, missing)
     return matrix
 
@@ -228,6 +233,7 @@ class _Plan:
     signal: Literal["loss", "difference"]
     rows: list[int]
     left_out: list[int]
+    device: str
 
 
 @dataclass(frozen=True)
@@ -244,14 +250,11 @@ def _plan(
     checkpoints: slice | Sequence[int] | None,
     device: str,
 ) -> _Plan:
-    if device not in DEVICES:
-        raise BackendUnavailableError(
-            f"device must be one that this version knows, {' or '.join(DEVICES)}, got {device!r}"
-        )
+    place = choose_device(device, pairs=True)
     store = run if isinstance(run, Store) else open_store(run)
     checked = check_signal(signal)
     rows, left_out = usable_checkpoints(store, checked, checkpoints)
-    return _Plan(store, checked, rows, left_out)
+    return _Plan(store, checked, rows, left_out, place)
 
 
 def _classes(store: Store) -> _Classes:
@@ -286,40 +289,19 @@ def _search(
 ) -> Iterator[tuple[NDArray[np.int64], list[tuple[Any, Any]]]]:
     """One pass over the store; yield places within ``queries`` and what was found for them."""
     val = _read(plan, "val", queries)
-    members = _members(classes.val[queries]) if classes else {0: np.arange(len(queries))}
-    searches = {
-        group: PairSearch(val[:, places], k, signal=plan.signal, ends="both")
-        for group, places in members.items()
-    }
-    store = plan.store
-    width = tile_width(
-        store.num_train,
-        store.chunk_samples,
-        len(plan.rows),
-        memory=TILE_MEMORY,
-        per_sample=BYTES_PER_SAMPLE,
-    )
     missing = {"train": 0, "val": count_missing(val[:, _first_of_each(queries)])}
-    for begin, losses in read_tiles(store, plan.rows, width):
-        end = begin + losses.shape[1]
+    search = ClassSearch(
+        val,
+        k,
+        signal=plan.signal,
+        device=plan.device,
+        classes=None if classes is None else (classes.train, classes.val[queries]),
+    )
+    for losses in search.run(plan.store, plan.rows, memory=TILE_MEMORY):
         missing["train"] += count_missing(losses)
-        if classes is None:
-            searches[0].add(losses, np.arange(begin, end))
-        else:
-            for group, columns in _members(classes.train[begin:end]).items():
-                if group in searches:
-                    searches[group].add(losses[:, columns], begin + columns)
-        bar.update(end - begin)
-    warn_of_lost_losses(store, plan.rows, missing, stacklevel=4)
-    for group, places in members.items():
-        yield places, searches[group].results()
-
-
-def _members(labels: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
-    """Positions of each label that there is, ascending."""
-    order = np.argsort(labels, kind="stable")
-    names, starts = np.unique(labels[order], return_index=True)
-    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True)) if len(names) else {}
+        bar.update(losses.shape[1])
+    warn_of_lost_losses(plan.store, plan.rows, missing, stacklevel=4)
+    yield from search.results()
 
 
 def _metadata(plan: _Plan, within: str) -> dict[str, Any]:

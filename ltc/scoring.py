@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from ltc.errors import BackendUnavailableError
+from ltc.conveyor import CudaPlace
+from ltc.device_scores import TileKernel, score_on_device
+from ltc.devices import choose_device, to_host
 from ltc.lost_losses import warn_of_lost_losses
 from ltc.references import mean_references, pair_references, pairs_width
 from ltc.score_plan import ScorePlan, plan_score
 from ltc.scores import Scores
 from ltc.store import Store, open_store
 from ltc.store.scores import write_scores
-from ltc.tiles import parse_memory, plan_tiling, share_tiles
+from ltc.tiles import Tiling, parse_memory, plan_tiling, share_tiles
 from ltc_kernels import (
     PreparedPairs,
     group_correlation,
@@ -28,12 +30,10 @@ from ltc_kernels import (
     thread_count,
 )
 
-DEVICES: Final = ("auto", "cpu")
 BYTES_PER_REFERENCE_VALUE: Final = 48  # sums, counts, and the float64 steps of the preparation
 BYTES_PER_SAMPLE: Final = 160  # of a tile, in the kernels beside the losses
 WORKSPACE: Final = 32 * 2**20  # bytes for columns that are done again in float64, all threads
 
-TileKernel = Callable[[NDArray[np.float16], NDArray[np.int32]], NDArray[np.float32]]
 Metadata = dict[str, Any]
 
 
@@ -69,8 +69,9 @@ def score(
         Positions of the checkpoints to use, unique and ascending; all by default.
     groups : tuple of array of int, shapes (N,) and (M,), optional
         Another partition of the training and the validation samples than the class.
-    device : {"auto", "cpu"}
-        Where to compute.
+    device : str
+        Where to compute: ``"cpu"``, or a GPU, ``"cuda"`` or ``"cuda:1"`` and so on, ROCm's too.
+        ``"auto"`` is the CPU: scoring is bound by reading.
     memory_limit : str or int
         Bytes beyond inputs and results (12 bytes per sample), such as ``"512MB"``.
     save : str, optional
@@ -107,10 +108,7 @@ def score(
     >>> ltc.score(run).values.round(4)
     array([0.6785, 0.9938], dtype=float32)
     """
-    if device not in DEVICES:
-        raise BackendUnavailableError(
-            f"device must be one that this version knows, {' or '.join(DEVICES)}, got {device!r}"
-        )
+    place = choose_device(device, pairs=False)
     store = run if isinstance(run, Store) else open_store(run)
     plan = plan_score(store, signal, reference, checkpoints, groups, parse_memory(memory_limit))
     memory = _memory_for_tiles(plan)
@@ -118,28 +116,22 @@ def score(
         store.num_train,
         store.chunk_samples,
         len(plan.rows),
-        threads=thread_count() if _can_share(plan, memory) else 1,
+        threads=thread_count() if place == "cpu" and _can_share(plan, memory) else 1,
         memory=memory,
         per_sample=BYTES_PER_SAMPLE,
     )
     prepared = _prepare_means(plan, memory) if _of_means(plan) else _prepare_pairs(plan, memory)
-    values = np.empty(store.num_train, dtype=np.float32)
-    missing = {"train": 0, "val": prepared.missing_val}
-    one_at_a_time = threading.Lock()
     with tqdm(
         total=store.num_train, desc="score", unit=" samples", unit_scale=True, disable=not progress
     ) as bar:
-
-        def work(begin: int, losses: NDArray[np.float16], found: int) -> None:
-            end = begin + losses.shape[1]
-            values[begin:end] = prepared.kernel(losses, plan.train_groups(begin, end))
-            with one_at_a_time:
-                missing["train"] += found
-                bar.update(end - begin)
-
-        share_tiles(store, plan.rows, tiling, work)
+        if place == "cpu":
+            values, found = _score_on_cpu(plan, prepared.kernel, tiling, bar)
+        else:
+            there = CudaPlace(place)
+            values, found = score_on_device(plan, prepared.kernel, there, tiling.width, bar)
+    missing = {"train": found, "val": prepared.missing_val}
     lost = warn_of_lost_losses(store, plan.rows, missing)
-    metadata = _metadata(plan, values, missing) | {"lost": lost}
+    metadata = _metadata(plan, values, missing) | {"lost": lost, "device": place}
     scores = Scores(values, plan.labels, store.ids("train"), metadata)
     if save is not None:
         write_scores(store.path, save, values, scores.metadata)
@@ -152,6 +144,27 @@ class _Prepared:
 
     kernel: TileKernel
     missing_val: int
+
+
+def _score_on_cpu(
+    plan: ScorePlan, kernel: TileKernel, tiling: Tiling, bar: Any
+) -> tuple[NDArray[np.float32], int]:
+    """Scores [N], and how many losses are missing."""
+    store = plan.store
+    values = np.empty(store.num_train, dtype=np.float32)
+    missing = 0
+    one_at_a_time = threading.Lock()
+
+    def work(begin: int, losses: NDArray[np.float16], found: int) -> None:
+        nonlocal missing
+        end = begin + losses.shape[1]
+        values[begin:end] = kernel(losses, plan.train_groups(begin, end))
+        with one_at_a_time:
+            missing += found
+            bar.update(end - begin)
+
+    share_tiles(store, plan.rows, tiling, work)
+    return values, missing
 
 
 def _of_means(plan: ScorePlan) -> bool:
@@ -182,8 +195,8 @@ def _prepare_means(plan: ScorePlan, memory: int) -> _Prepared:
     )
     references = prepare_references(means, signal=plan.signal)
 
-    def correlate(losses: NDArray[Any], groups: NDArray[np.int32]) -> NDArray[np.float32]:
-        return np.asarray(group_correlation(losses, references, groups, signal=plan.signal))
+    def correlate(losses: Any, groups: Any) -> NDArray[np.float32]:
+        return to_host(group_correlation(losses, references, groups, signal=plan.signal))
 
     return _Prepared(correlate, missing)
 
@@ -206,12 +219,12 @@ def _prepare_pairs(plan: ScorePlan, memory: int) -> _Prepared:
         missing += int(pairs.trajectories.size - np.isfinite(pairs.trajectories).sum())
         kept = [pairs] if number == 0 else []
 
-    def mean_of_pairs(losses: NDArray[Any], groups: NDArray[np.int32]) -> NDArray[np.float32]:
+    def mean_of_pairs(losses: Any, groups: Any) -> NDArray[np.float32]:
         sums, counts = np.zeros(len(groups)), np.zeros(len(groups), dtype=np.int64)
         for pairs in kept or val_tiles():
             more, found = pair_sums(losses, pairs, groups)
-            sums += more
-            counts += found
+            sums += to_host(more)
+            counts += to_host(found)
         with np.errstate(invalid="ignore"):  # 0 / 0: no defined pair
             return (sums / counts).astype(np.float32)
 
@@ -236,7 +249,6 @@ def _metadata(plan: ScorePlan, values: NDArray[np.float32], missing: dict[str, i
         "missing": missing,
         "undefined": int(np.isnan(values).sum()),
         "store": store.path,
-        "device": "cpu",
         "version": _version(),
     }
 

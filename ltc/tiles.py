@@ -226,18 +226,25 @@ def share_tiles(
 
 
 def read_tiles(
-    store: Store, rows: Sequence[int], width: int
+    store: Store,
+    rows: Sequence[int],
+    width: int,
+    *,
+    allocate: Callable[[int, int], NDArray[np.float16]] | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """First sample and losses, shape (T, n), of the tiles of the training split, in order.
 
     The array is valid until the next tile is asked for: other threads read ahead. What is made of
     the tiles is only known to be right when the iterator has ended: checksums are of whole chunks.
+    ``allocate(T, width)`` makes the arrays that tiles are read into, with rows of at least
+    ``width``; by default they are where the processor likes them.
     """
     # Decoding a chunk takes a second buffer, and all threads.
     readers = BUFFERS - 1 if store.in_pieces("train") else 1
     with store.sweep("train", rows, width, threads=readers) as sweep:
         count = len(sweep.tiles)
-        free = [aligned_rows(len(rows), width, np.float16) for _ in range(min(count, readers + 1))]
+        allocate = allocate or _aligned
+        free = [allocate(len(rows), width) for _ in range(min(count, readers + 1))]
 
         def read(number: int, buffer: NDArray[np.float16]) -> NDArray[np.float16]:
             tile = sweep.tiles[number]
@@ -256,3 +263,8 @@ def read_tiles(
             finally:
                 for waiting in ahead:
                     waiting.cancel()
+
+
+def _aligned(num_checkpoints: int, width: int) -> NDArray[np.float16]:
+    rows: NDArray[np.float16] = aligned_rows(num_checkpoints, width, np.float16)
+    return rows

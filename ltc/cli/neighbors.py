@@ -35,7 +35,8 @@ def neighbors(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="Where to compute: auto or cpu.")
+        str,
+        typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda or cuda:1."),
     ] = "auto",
     plot: Annotated[
         str | None,

@@ -43,7 +43,8 @@ def score(
         ),
     ] = "512MB",
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="Where to compute: auto or cpu.")
+        str,
+        typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda or cuda:1."),
     ] = "auto",
     save: Annotated[
         str | None,

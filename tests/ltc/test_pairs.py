@@ -46,7 +46,7 @@ def path(tmp_path_factory):
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Many tiles, and queries in several passes."""
-    monkeypatch.setattr("ltc.pairs.tile_width", lambda *_, **__: 37)
+    monkeypatch.setattr("ltc.class_search.tile_width", lambda *_, **__: 37)
     monkeypatch.setattr("ltc_kernels.pairs.QUERY_BYTES", 4 * CHECKPOINTS * 7)
 
 
@@ -166,7 +166,7 @@ def test_memory_for_tiles_is_bounded(path, monkeypatch):
         asked["memory"] = memory
         return tiles.tile_width(*sizes, memory=memory, per_sample=per_sample)
 
-    monkeypatch.setattr("ltc.pairs.tile_width", spy)
+    monkeypatch.setattr("ltc.class_search.tile_width", spy)
     ltc.neighbors(path, [0])
     assert asked["memory"] <= 100e6
 

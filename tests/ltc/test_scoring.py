@@ -242,7 +242,7 @@ def test_one_sample_and_two(tmp_path):
         ({"checkpoints": [0, 1, 2]}, ArgumentValueError, "at least 4 for .*'difference', got 3"),
         ({"checkpoints": [0.5, 1]}, ArgumentTypeError, "checkpoints must be .* integers"),
         ({"checkpoints": [0, 1], "signal": "loss"}, ArgumentValueError, "at least 3 for .*'loss'"),
-        ({"device": "cuda"}, BackendUnavailableError, "device must be .* auto or cpu, got 'cuda'"),
+        ({"device": "gpu"}, BackendUnavailableError, "device must be auto, cpu, cuda .* got 'gpu'"),
         ({"memory_limit": "much"}, ArgumentValueError, "memory_limit must be .* got 'much'"),
         ({"memory_limit": 0}, ArgumentValueError, "memory_limit must be a positive amount"),
         ({"memory_limit": 1.5}, ArgumentTypeError, "memory_limit must be a string or bytes"),
