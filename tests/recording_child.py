@@ -1,12 +1,13 @@
 """Records in a child process until it is killed; a program of its own, so that it imports little.
 
-Each line read is a path, a seed and a delay in seconds. A child is forked that opens the store
-there, and commits and rewinds for as long as it lives; after the delay it is killed. The answer is
-what the child said of `committed`: a number, or two where it had begun what leads from one to the
-other.
+Each line read is a path, a seed, a number and a delay in seconds. A child is forked that opens the
+store there, and commits and rewinds for as long as it lives; it is killed that many seconds after
+it has said so many times what it does. The answer is what the child said last of `committed`: a
+number, or two where it had begun what leads from one to the other.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -48,7 +49,7 @@ def record_forever(path, seed, say):
         say(f"{after}")
 
 
-def run_until_killed(path, seed, delay):
+def run_until_killed(path, seed, number, delay):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -57,18 +58,20 @@ def run_until_killed(path, seed, delay):
             record_forever(path, seed, lambda text: os.write(writing, f"{text}\n".encode()))
         os._exit(1)  # only an error ends the loop
     os.close(writing)
-    time.sleep(delay)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
-        said = pipe.read().splitlines()
+        said = list(itertools.islice(pipe, number))
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        said += pipe
+    _, status = os.waitpid(child, 0)
     if os.WTERMSIG(status) != signal.SIGKILL:
         raise RuntimeError(f"the child ended by itself, after {said}")
-    return said[-1] if said else "unknown"
+    return said[-1].strip() if said else "unknown"
 
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        where, number, seconds = line.rsplit(maxsplit=2)
-        sys.stdout.write(f"{run_until_killed(where, int(number), float(seconds))}\n")
+        where, chosen, times, seconds = line.rsplit(maxsplit=3)
+        said = run_until_killed(where, int(chosen), int(times), float(seconds))
+        sys.stdout.write(f"{said}\n")
         sys.stdout.flush()

@@ -40,8 +40,8 @@ def record_until_killed():
         env=ENVIRONMENT,
     ) as nursery:
 
-        def run(path, seed, delay):
-            nursery.stdin.write(f"{path} {seed} {delay}\n")
+        def run(path, seed, number, delay):
+            nursery.stdin.write(f"{path} {seed} {number} {delay}\n")
             nursery.stdin.flush()
             return nursery.stdout.readline().strip()
 
@@ -55,7 +55,8 @@ def test_killed_at_random_moments(path, record_until_killed):
     known = {}
     commits = 0
     for kill in range(KILLS):
-        said = record_until_killed(path, kill, random.uniform(0, 0.15))
+        moment = int(random.integers(0, 8)), random.uniform(0, 0.03)
+        said = record_until_killed(path, kill, *moment)
         possible = {int(number) for number in said.split()} if said != "unknown" else None
         known = kills.check_after_kill(path, known, possible, **recording_child.SIZES)
         commits += len(known)
