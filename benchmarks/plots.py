@@ -1,11 +1,13 @@
 """Bars of what tables say: times with their spread, and memory, as one PNG for each suite."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.results import Table
 
@@ -13,6 +15,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#404040")  # Okabe and Ito's
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}  # in milliseconds
 TIMING = re.compile(r"(\d[\d.e+]*) (us|ms|s)(?: \((\d[\d.e+]*) to (\d[\d.e+]*)\))?$")
 MEMORY = re.compile(r"(\d[\d.]*) MB\b")
+LINEAR = 30  # times the shortest may the longest bar be; beyond, the scale is logarithmic
 WIDTH, ROW, MARGIN = 9.0, 0.34, 1.1  # inches
 
 
@@ -54,6 +57,7 @@ def _draw(axis: Any, table: Table, pattern: re.Pattern[str], columns: list[int])
     first = min(min(_columns(table, each), default=len(table.columns)) for each in (TIMING, MEMORY))
     labels = [", ".join(cell for cell in row[:first] if cell) for row in table.rows]
     share = 0.8 / len(columns)
+    everything: list[float] = []
     for number, k in enumerate(columns):
         figures = [_figure(pattern, row[k]) for row in table.rows]
         places = [place + number * share for place in range(len(figures))]
@@ -68,25 +72,36 @@ def _draw(axis: Any, table: Table, pattern: re.Pattern[str], columns: list[int])
             ecolor="#404040",
             label=table.columns[k],
         )
-        for place, value, row in zip(places, values, table.rows, strict=True):
+        for place, (value, _, high) in zip(places, figures, strict=True):
             axis.annotate(
-                " " + row[k].partition(" (")[0].partition(",")[0],
-                (value, place),
-                xytext=(10, 0),
+                _text(pattern, value),
+                (high, place),
+                xytext=(4, 0),
                 textcoords="offset points",
                 va="center",
                 size=7,
             )
+        everything += values
     axis.set_yticks([place + 0.4 - share / 2 for place in range(len(labels))], labels, size=8)
     axis.invert_yaxis()
-    axis.set_xscale("log")
-    low, high = axis.get_xlim()
-    axis.set_xlim(low, high * (high / low) ** 0.2)  # room for the figures at the bars
+    least, most = min(everything), max(everything)
+    if most > LINEAR * least:
+        axis.set_xscale("log")
+        axis.set_xlim(10 ** math.floor(math.log10(least)), most * 4)  # room for the figures
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_xlim(0, most * 1.25)
     axis.set_xlabel("ms" if pattern is TIMING else "MB", size=8)
     axis.tick_params(axis="x", labelsize=7)
     axis.set_title(table.title, size=9, loc="left")
     if len(columns) > 1 or pattern is MEMORY:
         axis.legend(fontsize=7, loc="lower right")
+
+
+def _text(pattern: re.Pattern[str], value: float) -> str:
+    if pattern is MEMORY:
+        return f"{value:.4g} MB"
+    return f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def _figure(pattern: re.Pattern[str], cell: str) -> tuple[float, float, float]:
