@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ltc.errors import ArgumentValueError
+from ltc.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,14 +84,18 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Pat
 
     Raises
     ------
+    ArgumentTypeError
+        It is no path.
     ArgumentValueError
-        It doesn't.
+        It ends otherwise.
 
     Examples
     --------
     >>> checked_suffix("runs/coreset.csv", (".npy", ".csv")).suffix
     '.csv'
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError(f"path must be a str or os.PathLike, got {type(path).__name__}")
     checked = Path(path)
     if checked.suffix.lower() not in suffixes:
         raise ArgumentValueError(

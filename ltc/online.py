@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +23,6 @@ from ltc_kernels import (
 from ltc_kernels.checks import check_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["OnlineScorer"]
@@ -204,10 +203,14 @@ class OnlineScorer:
 
         Raises
         ------
+        ArgumentTypeError
+            It is no mapping.
         ArgumentValueError
             It belongs to other labels, another signal or reference, or is not such a state; this
             scorer stays as it is.
         """
+        if not isinstance(state, Mapping):
+            raise ArgumentTypeError(f"state must be a mapping, got {type(state).__name__}")
         for name, own in self._identity().items():
             if name not in state:
                 raise ArgumentValueError(f"state must have the entry {name!r}, got {list(state)}")

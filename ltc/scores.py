@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,6 @@ from ltc.store import Store, open_store
 from ltc.tables import scores_table
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -269,7 +268,7 @@ def load_scores(path: str | os.PathLike[str] | Store, name: str | None = None) -
     >>> found.values, found.metadata
     (array([0.25,  nan], dtype=float32), {'signal': 'loss'})
     """
-    if not isinstance(path, Store) and Path(path).suffix.lower() == ".npz":
+    if isinstance(path, str | os.PathLike) and Path(path).suffix.lower() == ".npz":
         if name is not None:
             raise ArgumentValueError(f"name must be None for a file of scores, got {name!r}")
         return Scores(*read_npz(Path(path)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -71,8 +72,8 @@ class Stability:
 
         Raises
         ------
-        ArgumentValueError
-            The value is no correlation.
+        ArgumentTypeError, ArgumentValueError
+            The value is no number, or no correlation.
 
         Examples
         --------
@@ -81,6 +82,7 @@ class Stability:
         >>> found.stable_from(0.9)
         3.0
         """
+        _check_number("correlation", correlation)
         if not -1 <= correlation <= 1:
             raise ArgumentValueError(f"correlation must lie in -1..1, got {correlation}")
         below = np.flatnonzero(~(self.correlation[:-1] >= correlation))
@@ -159,6 +161,7 @@ def stability(
     """
     if reference not in ("class-mean", "mean"):
         raise ArgumentValueError(f"reference must be class-mean or mean, got {reference!r}")
+    _check_number("fraction", fraction)
     if not 0 < fraction <= 1:
         raise ArgumentValueError(f"fraction must lie in 0..1 and not be 0, got {fraction}")
     if isinstance(samples, bool) or not isinstance(samples, int):
@@ -219,6 +222,11 @@ def stability_table(found: Stability, *, every: bool = False) -> str:
         rows.append((f"{found.checkpoints[t]:g}", *cells))
     end = f"correlation at least {STABLE:g} from checkpoint {found.stable_from():g} on"
     return "\n".join([*columns(facts, "<<"), "", *columns(rows, "<>>"), "", end])
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r}")
 
 
 def _cell(value: float) -> str:
