@@ -127,6 +127,37 @@ def test_a_run_on_a_device_goes_on_bit_for_bit(path, tmp_path):
         assert_same_run(here, tmp_path / "whole.zarr")
 
 
+@pytest.mark.parametrize("device", [False, True])
+@pytest.mark.parametrize("moment", [10, 13])
+def test_sums_grow_in_the_order_in_which_losses_come(path, tmp_path, request, device, moment):
+    """To the last bit of a float32, which a float16 in the store hides."""
+    if device:
+        request.getfixturevalue("on_device")
+    whole = record(tmp_path / "whole.zarr", last=15)["train.words"]
+    resumed = record(path, first=moment, last=15, load=record(path, last=moment))["train.words"]
+    assert whole[1].max() > 4
+    assert resumed.equal(whole)
+
+
+def test_a_state_from_after_a_rewind_in_the_same_process(path):
+    with ltc.Recorder(path, **ARGUMENTS) as recorder:
+        for moment in moments():
+            do(recorder, moment)
+        old = recorder.state_dict()
+        recorder.rewind(0)
+        train_step(recorder, 5, 0)
+        recorder.commit(1)
+        train_step(recorder, 5, 1)
+        state = recorder.state_dict()
+        recorder.load_state_dict(state)
+        recorder.commit(2)
+        with pytest.raises(StoreMismatchError, match="the first 3 of its checkpoints are others"):
+            recorder.load_state_dict(old)
+        recorder.load_state_dict(state, rewind=True)
+        assert recorder.checkpoints == [0, 1]
+        recorder.commit(2)
+
+
 def test_a_run_is_taken_up_more_than_once(path, uninterrupted):
     state = record(path, last=3)
     for moment in range(3, MOMENTS, 4):
