@@ -12,7 +12,7 @@ formula is linear in ``u``: the sum of correlations with many references takes t
 signals.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -43,12 +43,15 @@ class PreparedReferences:
         complete.
     defined : ndarray of bool, shape (C,)
         False where no training sample can have a correlation: too few values, or all the same.
+    placed : dict
+        What a GPU backend made of this, by name and device, so that it is made and moved once.
     """
 
     signal: Signal
     trajectories: NDArray[np.float64]
     weights: NDArray[np.float32]
     defined: NDArray[np.bool_]
+    placed: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class PreparedPairs:
         Where each group begins in ``trajectories``; the last element is M.
     incomplete_starts : ndarray of int64, shape (C,)
         Where, within each group, the trajectories begin that ``weights`` does not hold.
+    placed : dict
+        What a GPU backend made of this, by name and device, so that it is made and moved once.
     """
 
     signal: Signal
@@ -77,6 +82,7 @@ class PreparedPairs:
     counts: NDArray[np.int64]
     starts: NDArray[np.int64]
     incomplete_starts: NDArray[np.int64]
+    placed: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def signal_length(num_checkpoints: int, signal: Signal) -> int:

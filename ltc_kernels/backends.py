@@ -79,6 +79,25 @@ def interpreted() -> bool:
     return bool(knobs.runtime.interpret)
 
 
+def device_of_state(backend: str, device: Any) -> Any:
+    """The torch device that an online state is kept on; None means the current one."""
+    import torch
+
+    place = torch.device(("cpu" if interpreted() else "cuda") if device is None else device)
+    if backend not in ("auto", "gpu"):
+        raise ArgumentValueError(
+            f"device must be None for backend {backend!r}, which works on the CPU, got {device!r}"
+        )
+    if not (place.type == "cuda" and torch.cuda.is_available()) and not (
+        place.type == "cpu" and interpreted()
+    ):
+        raise BackendUnavailableError(
+            f"backend 'gpu' keeps a state on a CUDA or ROCm device, and {place} is none here; "
+            "there are reference and cpu for arrays on the CPU"
+        )
+    return place
+
+
 def as_numpy(array: Any) -> tuple[Any, Callable[[Any], Any]]:
     """A NumPy view of an array on the CPU, and what makes a result an array of the same kind."""
     if not is_tensor(array):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltc_kernels.algebra import SIGNALS, Signal
+from ltc_kernels.backends import is_tensor
 from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
 
 MOST_NEIGHBOURS = 1024
@@ -32,6 +33,25 @@ def check_losses(name: str, losses: object) -> NDArray[Any]:
     packed = native.shape[1] <= 1 or native.strides[1] == native.itemsize
     aligned = native.strides[0] % native.itemsize == 0 and native.flags.aligned
     return native if packed and aligned and native.size else np.ascontiguousarray(native)
+
+
+def check_train_losses(train_losses: Any, num_samples: int, *, on_device: bool) -> Any:
+    """Return the losses of one checkpoint; a tensor stays one for a state on a device."""
+    if on_device and is_tensor(train_losses):
+        losses = train_losses.detach()
+        half = str(losses.dtype) == "torch.float16"
+    else:
+        losses = np.asarray(train_losses)
+        half = losses.dtype.newbyteorder("=") == np.float16
+    if not half:
+        name = str(losses.dtype).removeprefix("torch.")
+        raise ArgumentTypeError(f"train_losses must be float16, got {name}")
+    if tuple(losses.shape) != (num_samples,):
+        raise ArgumentValueError(
+            f"train_losses must have shape ({num_samples},), one per sample, "
+            f"got {tuple(losses.shape)}"
+        )
+    return losses if is_tensor(losses) else np.ascontiguousarray(losses, dtype=np.float16)
 
 
 def check_references(references: object, num_checkpoints: int) -> NDArray[np.float64]:

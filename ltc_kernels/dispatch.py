@@ -30,9 +30,9 @@ def group_correlation(
         Group of each sample, 0..C-1.
     signal : {"loss", "difference"}
         Correlate the losses or their consecutive differences.
-    backend : {"auto", "reference", "cpu"}
-        ``"auto"`` picks by the device of ``losses``; ``"reference"`` is the slow definition in
-        float64.
+    backend : {"auto", "reference", "cpu", "gpu"}
+        ``"auto"`` picks by the device of ``losses``: ``"gpu"`` for torch tensors on a CUDA or ROCm
+        device, else ``"cpu"``. ``"reference"`` is the slow definition in float64.
 
     Returns
     -------
@@ -56,7 +56,9 @@ def group_correlation(
     >>> group_correlation(losses, references, np.array([0, 0]), signal="loss").round(3)
     array([ 0.961, -0.961], dtype=float32)
     """
-    implementation = choose(backend, losses, served=("reference", "cpu"))
+    implementation = choose(backend, losses)
+    if implementation == "gpu":
+        return _group_correlation_on_gpu(losses, references, groups, signal)
     train, restore = as_numpy(losses)
     train = check_losses("losses", train)
     if not isinstance(references, PreparedReferences):
@@ -86,7 +88,7 @@ def pair_sums(
         The validation samples, from `prepare_pairs`.
     groups : array of integers, shape (N,)
         Group of each training sample, 0..C-1.
-    backend : {"auto", "reference", "cpu"}
+    backend : {"auto", "reference", "cpu", "gpu"}
         As in `group_correlation`.
 
     Returns
@@ -108,11 +110,19 @@ def pair_sums(
     >>> pair_sums(losses, pairs, np.array([0, 0]))
     (array([0., 0.]), array([2, 2]))
     """
-    implementation = choose(backend, losses, served=("reference", "cpu"))
+    implementation = choose(backend, losses)
+    num_groups = len(pairs.counts)
+    if implementation == "gpu":
+        from ltc_kernels import gpu
+        from ltc_kernels.gpu import checks
+
+        tensor = checks.check_losses("losses", losses)
+        _same_problem("pairs", pairs, tensor, pairs.signal)
+        of_each = checks.check_groups("groups", groups, tensor.shape[1], num_groups, tensor.device)
+        return gpu.pair_sums(tensor, pairs, of_each)
     train, restore = as_numpy(losses)
     train = check_losses("losses", train)
     _same_problem("pairs", pairs, train, pairs.signal)
-    num_groups = len(pairs.counts)
     group = check_groups("groups", as_numpy(groups)[0], train.shape[1], num_groups)
     if implementation == "reference":
         val_groups = np.repeat(np.arange(num_groups), np.diff(pairs.starts))
@@ -162,6 +172,20 @@ def count_missing(losses: Any, *, backend: str = "auto") -> int:
     from ltc_kernels import cpu
 
     return cpu.count_missing(array)
+
+
+def _group_correlation_on_gpu(losses: Any, references: Any, groups: Any, signal: str) -> Any:
+    from ltc_kernels import gpu
+    from ltc_kernels.gpu import checks
+
+    train = checks.check_losses("losses", losses)
+    if not isinstance(references, PreparedReferences):
+        values = check_references(checks.host_array(references), len(train))
+        references = prepare_references(values, signal=check_signal(signal))
+    _same_problem("references", references, train, signal)
+    num_groups = len(references.trajectories)
+    group = checks.check_groups("groups", groups, train.shape[1], num_groups, train.device)
+    return gpu.group_correlation(train, references, group)
 
 
 def _same_problem(

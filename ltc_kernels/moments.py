@@ -1,7 +1,7 @@
 """Running moments of references: what an online score needs to know of the validation side."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from ltc_kernels.algebra import CONSTANT_TOLERANCE, MINIMUM_VALUES, Signal, signal_length
 
 Values = NDArray[np.float64]
+
+# A sample's own mean of its reference is known to 2^-33 of the largest value; a spread around it
+# below four times that is rounding.
+REFERENCE_TOLERANCE: Final = 2.0**-31
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from ltc_kernels import reference as float64_reference
 from ltc_kernels.algebra import Signal
-from ltc_kernels.checks import check_groups, check_signal
+from ltc_kernels.backends import BACKENDS, device_of_state, is_tensor
+from ltc_kernels.checks import check_groups, check_signal, check_train_losses
 from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
 from ltc_kernels.moments import ReferenceMoments, ReferenceStep
-
-BACKENDS: Final = ("auto", "reference", "cpu")
 
 # Rows of a state. A sum is a float32 in `words` and what it lacks, the upper 16 bits of another
 # float32, in the same row of `halves`: 32 significant bits or more.
@@ -44,12 +43,13 @@ class OnlineState:
         Whether the layout has room for gaps.
     words : ndarray of float32, shape (fields, N)
     halves : ndarray of uint16, shape (fields, N)
+        On a device both are tensors, of float32 and int16, and hold the same bits.
     """
 
     references: ReferenceMoments
     gaps: bool
-    words: NDArray[np.float32] = field(repr=False)
-    halves: NDArray[np.uint16] = field(repr=False)
+    words: Any = field(repr=False)
+    halves: Any = field(repr=False)
 
     @property
     def num_samples(self) -> int:
@@ -59,7 +59,21 @@ class OnlineState:
     @property
     def nbytes(self) -> int:
         """Bytes of what is kept per sample, for all of them."""
-        return self.words.nbytes + self.halves.nbytes
+        return int(self.words.nbytes + self.halves.nbytes)
+
+    def to(self, device: Any) -> "OnlineState":
+        """A copy elsewhere.
+
+        Parameters
+        ----------
+        device : torch.device, str or None
+            Where to; None means NumPy arrays. The bits stay the same: a run can go on anywhere.
+        """
+        if device is None and not is_tensor(self.words):
+            return OnlineState(self.references, self.gaps, self.words.copy(), self.halves.copy())
+        from ltc_kernels.gpu import online
+
+        return online.to_host(self) if device is None else online.to_device(self, device)
 
 
 def fields(signal: str, *, gaps: bool) -> tuple[int, int]:
@@ -69,7 +83,22 @@ def fields(signal: str, *, gaps: bool) -> tuple[int, int]:
     return (2, 4) if signal == "difference" else (3, 3)
 
 
-def online_state(num_samples: int, num_groups: int, *, signal: str, backend: str = "auto") -> Any:
+def update_terms(state: OnlineState, step: ReferenceStep) -> NDArray[np.float32]:
+    """What a kernel needs of the references, shape (1, C), or (2, C) with gaps."""
+    if state.gaps:
+        high = step.terms.astype(np.float32)
+        return np.stack([high, (step.terms - high).astype(np.float32)])
+    return (step.terms - step.after.means).astype(np.float32)[None]
+
+
+def online_state(
+    num_samples: int,
+    num_groups: int,
+    *,
+    signal: str,
+    backend: str = "auto",
+    device: Any = None,
+) -> Any:
     """Moments of no checkpoint at all, for `online_update`.
 
     Parameters
@@ -78,8 +107,11 @@ def online_state(num_samples: int, num_groups: int, *, signal: str, backend: str
         N and C.
     signal : {"loss", "difference"}
         Correlate the losses or their consecutive differences.
-    backend : {"auto", "reference", "cpu"}
-        ``"reference"`` is the slow definition in float64.
+    backend : {"auto", "reference", "cpu", "gpu"}
+        ``"auto"`` means ``"gpu"`` where a device is given, else ``"cpu"``. ``"reference"`` is the
+        slow definition in float64.
+    device : torch.device or str, optional
+        A CUDA or ROCm device to keep the state on; ``"gpu"`` alone means torch's current one.
 
     Returns
     -------
@@ -89,6 +121,8 @@ def online_state(num_samples: int, num_groups: int, *, signal: str, backend: str
     ------
     ArgumentValueError
         A negative size, or an unknown signal or backend.
+    BackendUnavailableError
+        There is no such device here.
     """
     if backend not in BACKENDS:
         raise ArgumentValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
@@ -98,6 +132,12 @@ def online_state(num_samples: int, num_groups: int, *, signal: str, backend: str
             raise ArgumentValueError(f"{name} must be at least 0, got {size}")
     if backend == "reference":
         return float64_reference.OnlineMoments(num_samples, checked)
+    if backend == "gpu" or device is not None:
+        from ltc_kernels.gpu import online
+
+        place = device_of_state(backend, device)
+        state = online.empty_state(num_samples, checked, gaps=False, device=place)
+        return OnlineState(ReferenceMoments.start(num_groups, checked), False, *state)
     words, halves = fields(checked, gaps=False)
     return OnlineState(
         ReferenceMoments.start(num_groups, checked),
@@ -115,9 +155,10 @@ def online_update(
     Parameters
     ----------
     state : OnlineState, or `ltc_kernels.reference.OnlineMoments`
-        From `online_state`.
+        From `online_state`; where it lies, the work is done.
     train_losses : array of float16, shape (N,)
-        Losses as a store holds them; not finite means missing.
+        Losses as a store holds them; not finite means missing. Brought to the device of the state
+        if they aren't there.
     references : array of floats, shape (C,), or ReferenceStep
         One reference value per group, not finite where missing. ``state.references.step(values)``
         serves several states that have seen the same references.
@@ -144,15 +185,9 @@ def online_update(
     own = _signal(state)
     if check_signal(signal) != own:
         raise ArgumentValueError(f"signal must be that of the state, {own!r}, got {signal!r}")
-    losses = np.asarray(train_losses)
-    if losses.dtype.newbyteorder("=") != np.float16:
-        raise ArgumentTypeError(f"train_losses must be float16, got {losses.dtype}")
     num_samples = _num_samples(state)
-    if losses.shape != (num_samples,):
-        raise ArgumentValueError(
-            f"train_losses must have shape ({num_samples},), one per sample, got {losses.shape}"
-        )
-    losses = np.ascontiguousarray(losses, dtype=np.float16)
+    on_device = _is_on_device(state)
+    losses = check_train_losses(train_losses, num_samples, on_device=on_device)
     if isinstance(state, float64_reference.OnlineMoments):
         float64_reference.online_update(state, losses, references, groups, signal=signal)
         return
@@ -163,13 +198,21 @@ def online_update(
             f"from {step.before.checkpoints} checkpoints, not the same as its "
             f"{state.references.checkpoints}"
         )
+    if on_device:
+        from ltc_kernels.gpu import checks
+        from ltc_kernels.gpu import online as gpu_online
+
+        device = state.words.device
+        tensor = checks.check_groups("groups", groups, num_samples, len(step.terms), device)
+        gpu_online.update(state, checks.to_device(losses, device), step, tensor)
+        return
     group = check_groups("groups", groups, num_samples, len(step.terms))
     from ltc_kernels.cpu import online
 
     online.update(state, losses, step, group)
 
 
-def online_scores(state: Any, groups: Any) -> NDArray[np.float32]:
+def online_scores(state: Any, groups: Any) -> Any:
     """Correlations over the checkpoints so far.
 
     Parameters
@@ -181,8 +224,9 @@ def online_scores(state: Any, groups: Any) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (N,)
-        What `group_correlation` gives for the same losses, within 1e-5.
+    array of float32, shape (N,)
+        What `group_correlation` gives for the same losses, within 1e-5; a tensor on the device of
+        the state if it has one.
 
     Raises
     ------
@@ -192,7 +236,15 @@ def online_scores(state: Any, groups: Any) -> NDArray[np.float32]:
     _signal(state)
     if isinstance(state, float64_reference.OnlineMoments):
         return float64_reference.online_scores(state)
-    group = check_groups("groups", groups, state.num_samples, len(state.references.last))
+    num_groups = len(state.references.last)
+    if _is_on_device(state):
+        from ltc_kernels.gpu import checks
+        from ltc_kernels.gpu import online as gpu_online
+
+        device = state.words.device
+        tensor = checks.check_groups("groups", groups, state.num_samples, num_groups, device)
+        return gpu_online.scores(state, tensor)
+    group = check_groups("groups", groups, state.num_samples, num_groups)
     from ltc_kernels.cpu import online
 
     return online.scores(state, group)
@@ -206,12 +258,16 @@ def _signal(state: Any) -> Signal:
     raise ArgumentTypeError(f"state must come from online_state, got {type(state).__name__}")
 
 
+def _is_on_device(state: Any) -> bool:
+    return isinstance(state, OnlineState) and is_tensor(state.words)
+
+
 def _num_samples(state: Any) -> int:
     return len(state.count) if hasattr(state, "count") else int(state.num_samples)
 
 
 def _step(state: OnlineState, references: Any) -> ReferenceStep:
-    values = np.asarray(references)
+    values = np.asarray(references.cpu() if is_tensor(references) else references)
     if values.shape != state.references.last.shape:
         raise ArgumentValueError(
             f"references must have shape {state.references.last.shape}, one per group, got "

@@ -10,7 +10,7 @@ from ltc_kernels.cpu import moments
 from ltc_kernels.cpu.missing import count_missing
 from ltc_kernels.cpu.simd import LANES
 from ltc_kernels.cpu.threads import for_ranges, thread_count
-from ltc_kernels.moments import ReferenceStep
+from ltc_kernels.moments import REFERENCE_TOLERANCE, ReferenceStep
 from ltc_kernels.online import (
     ANCHOR,
     COUNT,
@@ -24,14 +24,11 @@ from ltc_kernels.online import (
     SQUARES,
     OnlineState,
     fields,
+    update_terms,
 )
 
 LEAST: Final = 256 * LANES  # samples of a task; fewer aren't worth the hand-over to a thread
 SCORED: Final = 65536  # samples whose scores are made in float64 at once
-
-# A sample's own mean of its reference is known to 2^-33 of the largest value; a spread around it
-# below four times that is rounding.
-REFERENCE_TOLERANCE: Final = 2.0**-31
 
 
 def update(
@@ -49,7 +46,7 @@ def update(
     if first and differences and not state.gaps:
         state.halves[FIRST] = state.halves[LAST] = bits[0]
     else:
-        _run(state, bits, _terms(state, step), groups)
+        _run(state, bits, update_terms(state, step), groups)
     state.references = step.after
 
 
@@ -107,14 +104,6 @@ def _kernel(state: OnlineState) -> Any:
     if state.references.signal == "difference":
         return moments.add_differences_with_gaps if state.gaps else moments.add_differences
     return moments.add_losses_with_gaps if state.gaps else moments.add_losses
-
-
-def _terms(state: OnlineState, step: ReferenceStep) -> NDArray[np.float32]:
-    """What the kernel needs of the references, shape (1 or 2, C)."""
-    if state.gaps:
-        high = step.terms.astype(np.float32)
-        return np.stack([high, (step.terms - high).astype(np.float32)])
-    return (step.terms - step.after.means).astype(np.float32)[None]
 
 
 def _make_room(state: OnlineState, groups: NDArray[np.int32]) -> None:

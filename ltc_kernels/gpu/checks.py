@@ -8,6 +8,7 @@ import torch
 from ltc_kernels.backends import is_tensor
 from ltc_kernels.checks import check_groups as check_host_groups
 from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
+from ltc_kernels.gpu.launching import ALIGNMENT
 
 LOSS_DTYPES: Final = (torch.float16, torch.float32)
 
@@ -28,9 +29,18 @@ def check_groups(name: str, groups: Any, length: int, num_groups: int, device: A
 
     Groups on the CPU are checked there; a tensor on a device makes the host wait for it.
     """
-    if not is_tensor(groups) or groups.device.type == "cpu":
+    if is_tensor(groups) and groups.device.type != "cpu":
+        checked = check_device_groups(name, groups.detach(), length, num_groups)
+    else:
         host = groups.detach().numpy() if is_tensor(groups) else groups
-        return torch.from_numpy(check_host_groups(name, host, length, num_groups)).to(device)
+        checked = torch.from_numpy(check_host_groups(name, host, length, num_groups))
+    # A copy starts on 16 bytes, as a part of another tensor might not.
+    copy = checked.data_ptr() % ALIGNMENT != 0
+    return checked.to(device=device, dtype=torch.int32, copy=copy).contiguous()
+
+
+def check_device_groups(name: str, groups: Any, length: int, num_groups: int) -> Any:
+    """Return a tensor of the group of each sample, each in 0..C-1."""
     if tuple(groups.shape) != (length,):
         raise ArgumentValueError(
             f"{name} must have shape ({length},), one per sample, got {tuple(groups.shape)}"
@@ -44,7 +54,12 @@ def check_groups(name: str, groups: Any, length: int, num_groups: int, device: A
                 raise ArgumentValueError(
                     f"{name} must lie in 0..{num_groups - 1}, got {bad} at sample {place}"
                 )
-    return groups.detach().to(device=device, dtype=torch.int32).contiguous()
+    return groups
+
+
+def to_device(array: Any, device: Any) -> Any:
+    """A tensor of the same values on the device; what is there already stays."""
+    return (array if is_tensor(array) else torch.from_numpy(array)).to(device)
 
 
 def host_array(array: Any) -> Any:

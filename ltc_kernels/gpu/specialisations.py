@@ -1,12 +1,12 @@
 """Every form of every kernel that ships for a GPU: what is compiled and examined without one."""
 
-from ltc_kernels.gpu import missing
+from ltc_kernels.gpu import group, masked, missing, moments
 from ltc_kernels.gpu.launching import Specialisation
 from ltc_kernels.gpu.targets import Target
 
 __all__ = ["Specialisation", "specialisations"]
 
-KERNELS = (missing,)  # modules, each with the forms of its kernels
+KERNELS = (missing, group, masked, moments)  # modules, each with the forms of its kernels
 
 
 def specialisations(target: Target) -> list[Specialisation]:

@@ -218,9 +218,9 @@ BAD = [
         r"groups must lie in 0..1, got 1099511627776",
     ),
     (
-        {"backend": "gpu"},
+        {"backend": "tpu"},
         ArgumentValueError,
-        "backend must be one of auto, reference, cpu, got 'gpu'",
+        "backend must be one of auto, reference, cpu, gpu, got 'tpu'",
     ),
 ]
 

@@ -10,6 +10,7 @@ from kernels import cases
 from ltc_kernels import (
     ArgumentTypeError,
     ArgumentValueError,
+    BackendUnavailableError,
     ReferenceMoments,
     online_scores,
     online_state,
@@ -227,8 +228,12 @@ def test_bad_updates_leave_the_state_alone(changed, error, message):
 
 
 def test_bad_states():
-    with pytest.raises(ArgumentValueError, match="backend must be one of auto, reference, cpu"):
-        online_state(3, 2, signal="loss", backend="gpu")
+    with pytest.raises(ArgumentValueError, match="must be one of auto, reference, cpu, gpu, got"):
+        online_state(3, 2, signal="loss", backend="tpu")
+    with pytest.raises(BackendUnavailableError, match="CUDA or ROCm device, and cpu is none here"):
+        online_state(3, 2, signal="loss", device="cpu")
+    with pytest.raises(ArgumentValueError, match="device must be None for backend 'cpu'"):
+        online_state(3, 2, signal="loss", backend="cpu", device="cuda")
     with pytest.raises(ArgumentValueError, match="signal must be one of loss, difference"):
         online_state(3, 2, signal="losses")
     with pytest.raises(ArgumentValueError, match="num_samples must be at least 0, got -1"):
