@@ -8,16 +8,13 @@ program with no samples to leave out. Loops and branches that depend on memory a
 counted: so these are the least that a program does.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import fmod, prod
+from math import fmod
 
-BITS = re.compile(r"(?:bf|f|i|ui|si)(\d+)|f8\w*")
-POINTERS = re.compile(r"!tt\.ptr<([^<>]+)>")
-TENSOR = re.compile(r"tensor<((?:\d+x)+)([^<>,]*)")
-NAME = r"%[\w$.-]+(?:#\d+)?"
+from benchmarks.ttir import Operation, parse
+
 # Results have the pointer, or the one value, of their first operand.
 PASSING = {
     "tt.addptr",
@@ -30,7 +27,7 @@ PASSING = {
     "tt.split",
     "tt.make_tensor_descriptor",
 }
-ARITHMETIC = {
+INTEGERS: dict[str, Callable[[int, int], int]] = {
     "arith.addi": lambda a, b: a + b,
     "arith.subi": lambda a, b: a - b,
     "arith.muli": lambda a, b: a * b,
@@ -43,17 +40,7 @@ ARITHMETIC = {
     "arith.shli": lambda a, b: a << b,
     "arith.shrsi": lambda a, b: a >> b,
 }
-OPERATIONS = {
-    "arith.addf": 1,
-    "arith.subf": 1,
-    "arith.mulf": 1,
-    "arith.divf": 1,
-    "tt.precise_divf": 1,
-    "tt.precise_sqrt": 1,
-    "math.sqrt": 1,
-    "math.fma": 2,
-}
-COMPARISONS = {
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
     "slt": lambda a, b: a < b,
@@ -63,22 +50,12 @@ COMPARISONS = {
 }
 SAME = {"arith.extsi", "arith.extui", "arith.trunci", "arith.index_cast"}
 AXES = {"x": 0, "y": 1, "z": 2}
+LONG = 64  # steps beyond which a loop is walked in samples
 
 Value = int | str | None  # a number, the argument that a pointer comes from, or unknown
 
 
 @dataclass
-class Operation:
-    """A line of the code, with the lines that it encloses."""
-
-    results: list[str]
-    kind: str
-    text: str
-    inside: list["Operation"] = field(default_factory=list)
-    otherwise: list["Operation"] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Traffic:
     """What one program does.
 
@@ -91,15 +68,20 @@ class Traffic:
     operations : Counter
         Floating-point operations on tensors outside of tensor cores, by type; a multiply-add is
         two.
-    unknown : list of str
+    unknown : Counter
         Loops and branches that were left out.
     """
 
-    loaded: Counter[str]
-    stored: Counter[str]
-    multiplied: Counter[str]
-    operations: Counter[str]
-    unknown: list[str]
+    loaded: Counter[str] = field(default_factory=Counter)
+    stored: Counter[str] = field(default_factory=Counter)
+    multiplied: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Traffic", times: int) -> None:
+        """Add so many times what another did."""
+        for name, counter in vars(self).items():
+            counter.update({key: n * times for key, n in getattr(other, name).items()})
 
 
 def traffic(
@@ -113,177 +95,125 @@ def traffic(
         Where memory is moved and it can't be told whose.
     """
     signature, body = parse(ttir)
-    values: dict[str, Value] = {}
-    for name, kind in signature:
-        values[f"%{name}"] = name if "!tt.ptr" in kind else arguments.get(name)
+    values: dict[str, Value] = {
+        f"%{name}": name if "!tt.ptr" in kind else arguments.get(name) for name, kind in signature
+    }
     walk = _Walk(values, program)
     walk.run(body)
-    return Traffic(walk.loaded, walk.stored, walk.multiplied, walk.operations, walk.unknown)
-
-
-def parse(ttir: str) -> tuple[list[tuple[str, str]], list[Operation]]:
-    """Arguments with their types, and the operations of the one function."""
-    lines = iter([_bare(line) for line in ttir.splitlines()])
-    head = next(line for line in lines if line.startswith("tt.func"))
-    signature = re.findall(r"%(\w+): ([^,{)]+)", head)
-    return signature, list(_operations(lines))
-
-
-def _bare(line: str) -> str:
-    """A line without what says where it comes from."""
-    return re.sub(r"\s*loc\((?:[^()]|\([^()]*\))*\)", "", line).strip()
-
-
-def _operations(lines: Iterator[str]) -> Iterator[Operation]:
-    """Operations up to the brace that closes their region."""
-    for line in lines:
-        if line.startswith("}"):
-            if line.startswith(("} else", "} do")):
-                yield Operation([], "else", line)  # a second region of the same operation
-            return
-        if not line or line.startswith(("#", "^")):
-            continue
-        left, equals, right = line.partition(" = ") if line.startswith("%") else ("", "", line)
-        results = re.findall(r"%[\w$.-]+", left) if equals else []
-        if number := re.search(r":(\d+)$", left):
-            results = [f"{results[0]}#{i}" for i in range(int(number[1]))]
-        kind = right.split()[0].partition("(")[0].strip('"')
-        operation = Operation(results, kind, right)
-        if right.endswith("{"):
-            operation.inside = list(_operations(lines))
-            if operation.inside and operation.inside[-1].kind == "else":
-                operation.inside.pop()
-                operation.otherwise = list(_operations(lines))
-        yield operation
+    return walk.done
 
 
 class _Walk:
     """The state of one program that is walked through."""
 
     def __init__(self, values: dict[str, Value], program: tuple[int, int, int]) -> None:
-        self.values, self.program = values, program
-        self.loaded: Counter[str] = Counter()
-        self.stored: Counter[str] = Counter()
-        self.multiplied: Counter[str] = Counter()
-        self.operations: Counter[str] = Counter()
-        self.unknown: list[str] = []
+        self.values, self.program, self.done = values, program, Traffic()
 
     def run(self, operations: list[Operation]) -> list[Value]:
         """Go through operations; return what they yield."""
         for operation in operations:
             if operation.kind == "scf.yield":
-                return self._operands(operation.text)
+                return self._values(operation.operands)
             if operation.kind == "scf.for":
                 results = self._loop(operation)
             elif operation.kind == "scf.if":
                 results = self._branch(operation)
             elif operation.kind == "scf.while":
-                self.unknown.append(operation.text)
+                self.done.unknown[operation.text] += 1
                 results = [None] * len(operation.results)
             else:
                 results = [self._step(operation)] * len(operation.results)
             self.values.update(zip(operation.results, results, strict=False))
         return []
 
-    def _operands(self, text: str) -> list[Value]:
-        return [self._value(name) for name in re.findall(NAME, text.partition(" : ")[0])]
+    def _values(self, names: list[str]) -> list[Value]:
+        return [self.values.get(name) for name in names]
 
-    def _value(self, name: str) -> Value:
-        return self.values.get(name)
+    def _branch(self, operation: Operation) -> list[Value]:
+        (condition,) = self._values(operation.operands)
+        if not isinstance(condition, int):
+            self.done.unknown[operation.text] += 1
+        return self.run(operation.inside if condition else operation.otherwise)
 
     def _loop(self, operation: Operation) -> list[Value]:
-        head = re.match(rf"scf\.for ({NAME}) = ({NAME}) to ({NAME}) step ({NAME})", operation.text)
-        bounds = [self._value(name) for name in head.groups()[1:]] if head else [None]
-        carried = re.search(r"iter_args\((.*?)\)", operation.text)
-        names = re.findall(rf"({NAME}) = ({NAME})", carried[1]) if carried else []
-        values = [self._value(initial) for _, initial in names]
-        if not all(isinstance(bound, int) for bound in bounds):
-            self.unknown.append(operation.text)
+        variable, bounds, carried = operation.loop
+        limits = self._values(bounds)
+        values = self._values([initial for _, initial in carried])
+        if not all(isinstance(limit, int) for limit in limits):
+            self.done.unknown[operation.text] += 1
             return values
-        for step in range(*bounds):
-            self.values[head[1]] = step
-            self.values.update(zip((name for name, _ in names), values, strict=True))
+        steps = range(*limits)
+        names = [variable, *(name for name, _ in carried)]
+        if len(steps) > LONG and self._sampled(operation, steps, names, values):
+            return [value if isinstance(value, str) else None for value in values]
+        for step in steps:
+            self.values.update(zip(names, [step, *values], strict=True))
             values = self.run(operation.inside)
         return values
 
-    def _branch(self, operation: Operation) -> list[Value]:
-        (condition,) = self._operands(operation.text.partition("->")[0].rstrip("{"))
-        if not isinstance(condition, int):
-            self.unknown.append(operation.text)
-        return self.run(operation.inside if condition else operation.otherwise)
+    def _sampled(
+        self, operation: Operation, steps: range, names: list[str], values: list[Value]
+    ) -> bool:
+        """Walk some steps of a long loop, and if they do the same, take all as one of them."""
+        before, parts = self.done, []
+        known = [value if isinstance(value, str) else None for value in values]
+        for step in (steps[0], steps[1], steps[len(steps) // 2], steps[-1]):
+            self.done = Traffic()
+            self.values.update(zip(names, [step, *known], strict=True))
+            self.run(operation.inside)
+            parts.append(self.done)
+        self.done = before
+        alike = all(part == parts[0] for part in parts)
+        if alike:
+            self.done.add(parts[0], len(steps))
+        return alike
 
     def _step(self, operation: Operation) -> Value:
-        kind, text = operation.kind, operation.text
+        kind = operation.kind
         if kind in ("tt.load", "tt.descriptor_load"):
-            self._move(self.loaded, text)
+            self._move([self.done.loaded], operation, mask=1)
         elif kind in ("tt.store", "tt.descriptor_store"):
-            self._move(self.stored, text)
+            self._move([self.done.stored], operation, mask=2)
         elif kind.startswith("tt.atomic"):
-            self._move(self.loaded, text)
-            self._move(self.stored, text)
+            self._move([self.done.loaded, self.done.stored], operation, mask=2)
         elif kind == "tt.dot":
-            self._multiply(text)
-        elif kind in OPERATIONS and (found := TENSOR.search(text)):
-            self.operations[found[2]] += OPERATIONS[kind] * _count(found[1])
+            name, number = operation.multiplied
+            self.done.multiplied[name] += number
+        elif operation.arithmetic:
+            name, number = operation.arithmetic
+            self.done.operations[name] += number
         elif kind == "arith.constant":
-            found = re.match(r"arith\.constant (?:dense<)?(-?\d+|true|false)>? : ", text)
-            return None if found is None else _integer(found[1])
+            return operation.constant
         elif kind == "tt.get_program_id":
-            return self.program[AXES[text.split()[1]]]
+            return self.program[AXES[operation.flag]]
         elif kind in PASSING:
-            return self._operands(text)[0]
+            return self.values.get(operation.operands[0])
         else:
-            return self._compute(kind, text)
+            return self._compute(operation)
         return None
 
-    def _compute(self, kind: str, text: str) -> Value:
-        operands = self._operands(text)
+    def _compute(self, operation: Operation) -> Value:
+        kind, operands = operation.kind, self._values(operation.operands)
         if kind == "arith.andi" and 0 in operands:
             return 0
-        if not all(isinstance(operand, int) for operand in operands):
+        if not operands or not all(isinstance(operand, int) for operand in operands):
             return None
         if kind in SAME:
             return operands[0]
-        if kind in ARITHMETIC:
-            return int(ARITHMETIC[kind](*operands))
-        if kind == "arith.cmpi":
-            return int(COMPARISONS[text.split()[1].rstrip(",")](*operands))
+        if kind in INTEGERS:
+            return int(INTEGERS[kind](*operands))
+        if kind == "arith.cmpi" and operation.flag in COMPARISONS:
+            return int(COMPARISONS[operation.flag](*operands))
         if kind == "arith.select":
             return operands[1] if operands[0] else operands[2]
         return None
 
-    def _move(self, counter: Counter[str], text: str) -> None:
-        operands = self._operands(text)
-        names = [value for value in operands if isinstance(value, str)]
-        mask = operands[(1 if "load" in text.split()[0] else 2) :][:1]
-        if mask == [0]:
+    def _move(self, counters: list[Counter[str]], operation: Operation, mask: int) -> None:
+        operands = self._values(operation.operands)
+        if operands[mask:][:1] == [0]:
             return
-        kind = text.rpartition(" : ")[2]
-        pointer, shape = POINTERS.search(kind), TENSOR.search(kind)
-        if not names or pointer is None:
-            raise ValueError(f"can't tell whose memory this is: {text}")
-        counter[names[0]] += (_count(shape[1]) if shape else 1) * _bytes(pointer[1])
-
-    def _multiply(self, text: str) -> None:
-        found = re.search(r"tensor<(\d+)x(\d+)x(\w+)> \* tensor<\d+x(\d+)x", text)
-        if found is None:
-            raise ValueError(f"can't tell the shape of {text}")
-        precision = re.search(r"inputPrecision = (\w+)", text)
-        kind = f"f32, {precision[1]}" if found[3] == "f32" and precision else found[3]
-        self.multiplied[kind] += int(found[1]) * int(found[2]) * int(found[4])
-
-
-def _count(shape: str) -> int:
-    """Elements of a shape such as ``"128x64x"``."""
-    return prod(map(int, shape.split("x")[:-1]))
-
-
-def _integer(text: str) -> int:
-    return int(text == "true") if text in ("true", "false") else int(text)
-
-
-def _bytes(kind: str) -> int:
-    found = BITS.fullmatch(kind)
-    if found is None:
-        raise ValueError(f"unknown type {kind}")
-    return max(int(found[1] or 8) // 8, 1)
+        argument = next((value for value in operands if isinstance(value, str)), None)
+        if argument is None or operation.moved is None:
+            raise ValueError(f"can't tell whose memory this is: {operation.text}")
+        for counter in counters:
+            counter[argument] += operation.moved

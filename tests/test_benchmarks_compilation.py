@@ -143,11 +143,11 @@ def test_loops_and_branches_are_followed():
 
 
 def test_what_depends_on_memory_is_left_out_and_counted():
-    assert traffic(IR, {"n": 9}).unknown == []
+    assert traffic(IR, {"n": 9}).unknown == {}
     from_memory = traffic(IR.replace("arith.cmpi slt, %id, %n", "arith.fptosi %f"), {"n": 9})
     assert from_memory.loaded == {}
     assert from_memory.stored == {"q": 4 * 8}
-    assert from_memory.unknown == ["scf.if %more -> (i32) {"]
+    assert from_memory.unknown == {"scf.if %more -> (i32) {": 1}
     assert len(traffic(IR, {}).unknown) == 2  # the first loop too
     search = IR.replace(
         "    tt.return",
@@ -162,8 +162,23 @@ def test_what_depends_on_memory_is_left_out_and_counted():
     tt.return""",
     )
     walked = traffic(search, {"n": 9})
-    assert walked.unknown == ["scf.while (%i = %c0) : (i32) -> i32 {"]
+    assert walked.unknown == {"scf.while (%i = %c0) : (i32) -> i32 {": 1}
     assert (walked.loaded, walked.stored) == (traffic(IR, {"n": 9}).loaded, {"q": 5 * 8})
+
+
+def test_long_loops_are_walked_in_samples():
+    loop = IR.replace("      %sum =", "      tt.store %q, %i : !tt.ptr<i64>\n      %sum =")
+    assert traffic(loop, {"n": 9}).stored["q"] == (5 + 5) * 8
+    longer = traffic(loop, {"n": 100_000})
+    assert longer.stored["q"] == 50_000 * 8
+    assert longer.loaded == {"p": 4}
+    # Steps that differ are all walked: the first is masked.
+    first = IR.replace(
+        "      %sum =",
+        "      %go = arith.cmpi sgt, %i, %c0 : i32\n"
+        "      tt.store %q, %i, %go : !tt.ptr<i64>\n      %sum =",
+    )
+    assert traffic(first, {"n": 1000}).stored["q"] == (499 + 500) * 8
 
 
 def test_memory_of_nobody_is_an_error():
