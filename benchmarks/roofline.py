@@ -5,22 +5,23 @@ from the compiled kernel, and how fast a GPU may do that at best from its data s
 is a measurement; no kernel is faster than this, and how near one comes only a GPU can tell.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.compilation import Compiled
 from benchmarks.launches import Launch, launches
 from benchmarks.results import Table
-from benchmarks.traffic import traffic
-from ltc_kernels import count_missing
+from benchmarks.traffic import Traffic, traffic
+from ltc_kernels import count_missing, group_correlation, prepare_references
 from ltc_kernels.gpu.targets import TARGETS, Target
 from ltc_kernels.gpu.tiles import empty_tile
 
-SAMPLES, CHECKPOINTS = 1_281_167, 90
+SAMPLES, CHECKPOINTS, GROUPS = 1_281_167, 90, 1000
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,15 @@ class Need:
 
     Attributes
     ----------
-    loaded, stored : Counter
-        Bytes that programs ask for, by argument; caches serve some of them.
+    total : Traffic
+        What all programs do; caches serve some of the bytes that they ask for.
     memory : int
         Bytes that must come from memory or go there: of each argument of a launch no more than it
         holds.
-    multiplied, operations : Counter
-        As in `benchmarks.traffic.Traffic`.
     """
 
-    loaded: Counter[str]
-    stored: Counter[str]
+    total: Traffic
     memory: int
-    multiplied: Counter[str]
-    operations: Counter[str]
 
     def times(self, target: Target) -> dict[str, float]:
         """Seconds that each resource of a target takes at the rate of its data sheet."""
@@ -80,39 +76,44 @@ class Need:
         }
         return {
             "memory": self.memory / target.bandwidth,
-            "tensor cores": sum(2 * n / products[kind] for kind, n in self.multiplied.items()),
-            "vector units": sum(n / vector[kind] for kind, n in self.operations.items()),
+            "tensor cores": sum(
+                2 * n / products[kind] for kind, n in self.total.multiplied.items()
+            ),
+            "vector units": sum(n / vector[kind] for kind, n in self.total.operations.items()),
         }
 
 
 def problems() -> Iterator[Problem]:
     """Every kernel at ImageNet-1k's size."""
     losses = empty_tile(CHECKPOINTS, SAMPLES, torch.float16, "cpu").zero_()
-    yield Problem(
-        "count_missing",
-        lambda: count_missing(losses, backend="gpu"),
-        SAMPLES,
-        SAMPLES * CHECKPOINTS,
-        "loss",
-    )
+    number = SAMPLES * CHECKPOINTS
+    for signal in ("difference", "loss"):
+        call = group_call(losses, signal)
+        yield Problem(f"group_correlation, {signal}", call, SAMPLES, number, "loss")
+    count = partial(count_missing, losses, backend="gpu")
+    yield Problem("count_missing", count, SAMPLES, number, "loss")
+
+
+def group_call(losses: torch.Tensor, signal: Any) -> Callable[[], Any]:
+    """Return a call of `group_correlation` with as many groups as ImageNet-1k has."""
+    references = np.random.default_rng(0).random((GROUPS, len(losses)))
+    prepared = prepare_references(references, signal=signal)
+    groups = torch.zeros(losses.shape[1], dtype=torch.int32)
+    return partial(group_correlation, losses, prepared, groups, signal=signal, backend="gpu")
 
 
 def need(found: list[Launch], compiled: Mapping[str, Compiled]) -> Need:
     """Add up what launches move and do, by the forms that they launch."""
-    total = Need(Counter(), Counter(), 0, Counter(), Counter())
-    memory = 0
+    total, memory = Traffic(), 0
     for launch in found:
         one = traffic(compiled[launch.form].texts["ttir"], launch.integers)
-        for counter, part in (
-            (total.loaded, one.loaded),
-            (total.stored, one.stored),
-            (total.multiplied, one.multiplied),
-            (total.operations, one.operations),
-        ):
-            counter.update({name: n * launch.programs for name, n in part.items()})
-        for part in (one.loaded, one.stored):
-            memory += sum(min(n * launch.programs, launch.sizes[name]) for name, n in part.items())
-    return Need(total.loaded, total.stored, memory, total.multiplied, total.operations)
+        total.add(one, launch.programs)
+        memory += sum(
+            min(number * launch.programs, launch.sizes[name])
+            for moved in (one.loaded, one.stored)
+            for name, number in moved.items()
+        )
+    return Need(total, memory)
 
 
 def describe(compiled: Mapping[str, Mapping[str, Compiled]]) -> Table:
@@ -135,8 +136,8 @@ def describe(compiled: Mapping[str, Mapping[str, Compiled]]) -> Table:
     for problem in problems():
         for name, target in TARGETS.items():
             found = launches(target, problem.call)
-            total = need(found, compiled[name])
-            times = total.times(target)
+            needed = need(found, compiled[name])
+            total, times = needed.total, needed.times(target)
             bytes_asked = total.loaded.total() + total.stored.total()
             operations = total.operations.total() + 2 * total.multiplied.total()
             table.add(
@@ -144,7 +145,7 @@ def describe(compiled: Mapping[str, Mapping[str, Compiled]]) -> Table:
                 name,
                 str(len(found)),
                 f"{bytes_asked / problem.samples:,.1f}",
-                f"{total.memory / problem.samples:,.1f}",
+                f"{needed.memory / problem.samples:,.1f}",
                 f"{operations / problem.elements:,.1f} per {problem.element}",
                 *(milliseconds(times[key]) for key in ("memory", "vector units", "tensor cores")),
                 f"{milliseconds(max(times.values()))}, {max(times, key=times.__getitem__)}",

@@ -14,7 +14,9 @@ import torch
 from benchmarks import compiled, instructions, roofline
 from benchmarks.launches import Launch, launches, tensor_bytes
 from benchmarks.roofline import Need
+from benchmarks.traffic import Traffic
 from ltc_kernels import count_missing
+from ltc_kernels.gpu import missing
 from ltc_kernels.gpu.launching import Specialisation
 from ltc_kernels.gpu.missing import BLOCK
 from ltc_kernels.gpu.targets import SM_90, TARGETS
@@ -39,14 +41,9 @@ def test_launches_are_written_down_and_not_done(target):
 
 
 def test_a_launch_that_would_fail_is_not_written_down():
+    form = missing.specialisations(SM_90)[0]
     with pytest.raises(TypeError, match=r"count_missing, fp16 takes losses, .* got losses"):
-        launches(SM_90, lambda: a_form().launch((1, 1, 1), "cpu", losses=torch.zeros(3)))
-
-
-def a_form():
-    from ltc_kernels.gpu.specialisations import specialisations
-
-    return specialisations(SM_90)[0]
+        launches(SM_90, lambda: form.launch((1, 1, 1), "cpu", losses=torch.zeros(3)))
 
 
 def test_bytes_of_a_tensor_reach_to_its_last_element():
@@ -69,23 +66,20 @@ def test_what_launches_need_is_added_up():
     form = type("Form", (), {"texts": {"ttir": ir}})
     launch = Launch("form", 10, {}, {"p": 160, "table": 4})
     total = roofline.need([launch, replace(launch, programs=5)], {"form": form})
-    assert total.loaded == {"p": 16 * 15, "table": 4 * 15}
-    assert total.stored == {"p": 16 * 15}
+    assert total.total.loaded == {"p": 16 * 15, "table": 4 * 15}
+    assert total.total.stored == {"p": 16 * 15}
     # Each argument once per launch, as far as it is read and written.
     assert total.memory == (160 + 4 + 160) + (80 + 4 + 80)
-    assert total.multiplied == {"f16": 16 * 4 * 2 * 15}
-    assert total.operations == {"f32": 16 * 15}
+    assert total.total.multiplied == {"f16": 16 * 4 * 2 * 15}
+    assert total.total.operations == {"f32": 16 * 15}
 
 
 def test_times_are_those_of_the_data_sheet():
     target = replace(SM_90, bandwidth=2e12, float32_rate=1e13, float16_rate=1e15, tf32_rate=5e14)
-    total = Need(
-        Counter(),
-        Counter(),
-        10**10,
-        Counter({"f16": 10**14, "f32, tf32": 10**13}),
-        Counter({"f32": 10**9}),
+    done = Traffic(
+        multiplied=Counter({"f16": 10**14, "f32, tf32": 10**13}), operations=Counter(f32=10**9)
     )
+    total = Need(done, 10**10)
     assert total.times(target) == pytest.approx(
         {"memory": 0.005, "tensor cores": 0.2 + 0.04, "vector units": 1e-4}
     )

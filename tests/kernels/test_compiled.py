@@ -1,14 +1,18 @@
 """The kernels for a GPU as they are compiled for targets that are not at hand: every form."""
 
 import pytest
+import torch
 
 pytest.importorskip("triton")
 
 from benchmarks import roofline
 from benchmarks.compilation import SHIPPED, compile_all
 from benchmarks.compiled import by_target, describe, faults
+from benchmarks.launches import launches
+from benchmarks.traffic import traffic
 from ltc_kernels.gpu.specialisations import specialisations
 from ltc_kernels.gpu.targets import TARGETS
+from ltc_kernels.gpu.tiles import row_length
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +34,62 @@ def test_no_form_spills_or_takes_more_than_there_is(compiled, target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_losses_are_loaded_16_bytes_at_a_time(compiled, target):
-    for name in ("count_missing, fp16", "count_missing, fp32"):
-        assert set(compiled[target][name].code.widths("load")) == {16}, name
+def test_losses_are_counted_16_bytes_at_a_time(compiled, target):
+    for dtype in ("fp16", "fp32"):
+        assert set(compiled[target][f"count_missing, {dtype}"].code.widths("load")) == {16}
+
+
+GROUP_FORMS = [
+    f"group_correlation, {signal}, {dtype}"
+    for signal in ("loss", "difference")
+    for dtype in ("fp16", "fp32")
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("form", GROUP_FORMS)
+def test_the_group_kernel_loads_16_bytes_at_a_time_and_nothing_twice(compiled, target, form):
+    """In its loop; outside there is the group of each sample, too."""
+    one = compiled[target][form]
+    loops = [loop for loop in one.code.loops if one.code.count("load", loop)]
+    assert loops
+    assert set(one.code.widths("load")) == {4, 16}
+    # What one more block of checkpoints loads, by the intermediate code.
+    arguments = {"stride": 1_281_216, "num_samples": 1_281_167, "absent": 0}
+    two, three = (
+        traffic(one.texts["ttir"], arguments | {"num_blocks": number}).loaded.total()
+        for number in (2, 3)
+    )
+    for loop in loops:
+        widths = one.code.widths("load", loop)
+        assert set(widths) == {16}
+        blocks, rest = divmod(16 * widths[16] * one.threads, three - two)
+        assert (blocks >= 1, rest) == (True, 0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("num_checkpoints", [4, 9, 90, 1000])
+@pytest.mark.parametrize("signal", ["loss", "difference"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_bytes_of_a_sample_in_the_group_kernel(compiled, target, num_checkpoints, signal, dtype):
+    """At most 2 T + 12 (float32 losses: 4 T), the last program's absent samples among them."""
+    num_samples = 1_281_167 if num_checkpoints <= 90 else 70_000
+    losses = torch.zeros(num_checkpoints, row_length(num_samples), dtype=dtype)[:, :num_samples]
+    found = launches(TARGETS[target], roofline.group_call(losses, signal))
+    (launch,) = found
+    needed = roofline.need(found, compiled[target])
+    assert not needed.total.unknown
+    moved = needed.total.loaded + needed.total.stored
+    samples = moved["out"] // 4  # of all programs
+    assert num_samples <= samples < num_samples + 1024
+    assert moved["losses"] == dtype.itemsize * num_checkpoints * samples
+    from_caches = moved.pop("weights")
+    assert from_caches == 4 * samples * launch.integers["num_blocks"] * 8
+    limit = dtype.itemsize * num_checkpoints + 12
+    assert moved.total() <= limit * samples
+    if num_samples == 1_281_167:  # what the last program has too many is nothing; weights once
+        assert moved.total() <= limit * num_samples
+        assert needed.memory <= limit * num_samples
 
 
 def test_the_table_has_a_row_for_each(compiled):
