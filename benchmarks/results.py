@@ -1,6 +1,7 @@
 """Tables as printed and as kept: text for people, JSON for programs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,12 +40,17 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 
-def keep(name: str, tables: list[Table], folder: Path = FOLDER) -> Path:
+def keep(
+    name: str,
+    tables: list[Table],
+    folder: Path = FOLDER,
+    described: Mapping[str, str] | None = None,
+) -> Path:
     """Write tables with the machine they were measured on, as ``name.md``, ``.json`` and ``.png``.
 
     Without matplotlib there is no plot.
     """
-    described = machine.describe()
+    described = dict(described or machine.describe())
     folder.mkdir(parents=True, exist_ok=True)
     head = [f"# {name}", "", *(f"- {key}: {value}" for key, value in described.items())]
     text = "\n\n".join(["\n".join(head), *map(str, tables)]) + "\n"
@@ -64,6 +70,7 @@ def keep(name: str, tables: list[Table], folder: Path = FOLDER) -> Path:
     if find_spec("matplotlib") is not None:
         from benchmarks import plots
 
-        heading = f"{name}: {described['processor']}, commit {described['commit']}"
+        where = described.get("device", described["processor"])
+        heading = f"{name}: {where}, commit {described['commit']}"
         plots.save(folder / f"{name}.png", heading, tables)
     return folder / f"{name}.md"
