@@ -17,7 +17,13 @@ from benchmarks.compilation import Compiled
 from benchmarks.launches import Launch, launches
 from benchmarks.results import Table
 from benchmarks.traffic import Traffic, traffic
-from ltc_kernels import count_missing, group_correlation, prepare_references
+from ltc_kernels import (
+    count_missing,
+    group_correlation,
+    online_state,
+    online_update,
+    prepare_references,
+)
 from ltc_kernels.gpu.targets import TARGETS, Target
 from ltc_kernels.gpu.tiles import empty_tile
 
@@ -90,6 +96,9 @@ def problems() -> Iterator[Problem]:
     for signal in ("difference", "loss"):
         call = group_call(losses, signal)
         yield Problem(f"group_correlation, {signal}", call, SAMPLES, number, "loss")
+    for signal in ("difference", "loss"):
+        call = online_call(losses[2], signal)
+        yield Problem(f"online_update, {signal}", call, SAMPLES, SAMPLES, "sample")
     count = partial(count_missing, losses, backend="gpu")
     yield Problem("count_missing", count, SAMPLES, number, "loss")
 
@@ -100,6 +109,18 @@ def group_call(losses: torch.Tensor, signal: Any) -> Callable[[], Any]:
     prepared = prepare_references(references, signal=signal)
     groups = torch.zeros(losses.shape[1], dtype=torch.int32)
     return partial(group_correlation, losses, prepared, groups, signal=signal, backend="gpu")
+
+
+def online_call(losses: torch.Tensor, signal: Any) -> Callable[[], Any]:
+    """Return a call of `online_update`, of a checkpoint that isn't the first."""
+    groups = torch.zeros(len(losses), dtype=torch.int32)
+
+    def call() -> None:
+        state = online_state(len(losses), GROUPS, signal=signal, backend="gpu", device="cpu")
+        state.references = state.references.step(np.zeros(GROUPS)).after
+        online_update(state, losses, np.ones(GROUPS), groups, signal=signal)
+
+    return call
 
 
 def need(found: list[Launch], compiled: Mapping[str, Compiled]) -> Need:

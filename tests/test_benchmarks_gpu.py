@@ -9,7 +9,7 @@ import torch
 from assertions import assert_scores_close
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import measure, peers
-from benchmarks.gpu.works import OURS, Work
+from benchmarks.gpu.work import OURS, Work
 from benchmarks.timing import Timing
 from kernels import cases
 from ltc_kernels import reference

@@ -8,7 +8,8 @@ import torch
 
 from benchmarks import inputs
 from benchmarks.gpu.clock import Clock
-from benchmarks.gpu.works import OURS, Work, works
+from benchmarks.gpu.work import OURS, Work
+from benchmarks.gpu.works import works
 from benchmarks.results import Table
 from benchmarks.timing import Timing
 

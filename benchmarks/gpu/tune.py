@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.gpu.clock import Clock
-from benchmarks.gpu.works import OURS, Work
+from benchmarks.gpu.work import OURS, Work
 from benchmarks.results import Table
 
 

@@ -92,6 +92,26 @@ def test_bytes_of_a_sample_in_the_group_kernel(compiled, target, num_checkpoints
         assert needed.memory <= limit * num_samples
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("signal", ["loss", "difference"])
+def test_an_online_update_reads_and_writes_the_state_once(compiled, target, signal):
+    """Every field that changes once each way; one value per group comes from the caches."""
+    problem = next(p for p in roofline.problems() if p.name == f"online_update, {signal}")
+    found = launches(TARGETS[target], problem.call)
+    form = f"online_update, {signal}"
+    assert [launch.form for launch in found if launch.form.startswith("online")] == [form]
+    updates = [launch for launch in found if launch.form == form]
+    needed = roofline.need(updates, compiled[target])
+    moved = needed.total.loaded + needed.total.stored
+    samples = moved["groups"] // 4
+    words, halves = (2, 4) if signal == "difference" else (3, 3)
+    unchanged = 1 if signal == "difference" else 0  # the first loss is only read
+    state = 4 * words * 2 + 2 * (halves * 2 - unchanged)
+    assert moved["words"] + moved["halves"] == state * samples
+    assert moved["losses"] == 2 * samples
+    assert not needed.total.unknown
+
+
 def test_the_table_has_a_row_for_each(compiled):
     forms = [one for target in compiled.values() for one in target.values()]
     rows = describe(forms).rows
