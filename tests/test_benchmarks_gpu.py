@@ -16,6 +16,7 @@ from ltc_kernels import reference
 from ltc_kernels.algebra import unit_signals
 
 CPU = torch.device("cpu")
+DESCRIBED = {"device": "Some GPU, 1 GiB", "commit": "x", "processor": "some processor"}
 
 
 class FakeClock:
@@ -44,7 +45,7 @@ def machine_with_gpu(monkeypatch):
     """All of the command but what only a GPU can do."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(command, "describe", lambda _: {"device": "Some GPU, 1 GiB", "commit": "x"})
+    monkeypatch.setattr(command, "describe", lambda _: DESCRIBED)
     monkeypatch.setattr("benchmarks.gpu.clock.DeviceClock", lambda _: FakeClock({}))
 
 
