@@ -105,11 +105,13 @@ def read_array(name: str, file: IO[bytes]) -> NDArray[Any]:
 def _rows(name: str, member: IO[bytes], spool: Spool) -> Rows:
     shape, order, dtype = _header(name, member)
     count = shape[0] * shape[1]
-    begin = spool.copy(member)
-    if spool.end - begin != count * dtype.itemsize:
+    size = count * dtype.itemsize
+    begin = spool.copy(member, size)
+    got = spool.end - begin
+    if got != size or member.read(1):
         raise SourceFormatError(
-            f"{name}: {shape} of {dtype} must have {count * dtype.itemsize:,} bytes, got "
-            f"{spool.end - begin:,}"
+            f"{name}: {shape} of {dtype} must have {size:,} bytes, got "
+            f"{'more' if got == size else f'{got:,}'}"
         )
     return Rows(split_rows(Segment(spool.file, begin, count, dtype), shape, order, spool))
 

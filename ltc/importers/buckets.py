@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ltc.importers.spool import Segment, Spool
 
-__all__ = ["SplitBuckets"]
+__all__ = ["SPARSEST", "SplitBuckets"]
 
 SPARSEST: Final = 100  # samples per loss that is there; beyond it an index is no position
 

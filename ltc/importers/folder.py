@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from ltc.errors import SourceFormatError
 from ltc.importers.arrays import open_archive, read_array
+from ltc.importers.buckets import SPARSEST
 from ltc.importers.source import Indexed, mean_record
 from ltc.store.format import SPLITS
 
@@ -120,11 +121,19 @@ class _Split:
             known = len(values) if known is None and values is not None else known
         if known is not None:
             return known
-        size = 0
+        size = number = 0
         for file in self.files.values():
             index, losses = _losses(file)
-            size = max(size, losses.size if index is None else int(index.max(initial=-1)) + 1)
-        if size == 0:
+            if not losses.size:
+                continue
+            size = max(size, losses.size if index is None else int(index.max()) + 1)
+            number += losses.size
+            if size > SPARSEST * number:
+                raise SourceFormatError(
+                    f"{file}: index must be a position in {self.path.name}, of which there are "
+                    f"{number:,} losses up to this file, got {size - 1}"
+                )
+        if size < 1:
             raise SourceFormatError(f"{self.path}: must have at least one loss, got none")
         return size
 
@@ -147,7 +156,7 @@ class _Split:
                 f"{file}: index must lie in 0..{size - 1}, got {index[position]} at position "
                 f"{position}"
             )
-        return mean_record(index, losses, size)
+        return mean_record(index.astype(np.int64), losses, size)
 
 
 def _number(file: Path) -> float:

@@ -127,8 +127,8 @@ def _parse(line: bytes) -> tuple[str, float, tuple[str, int | str], float, int |
     if split not in SPLITS:
         raise ValueError(f"split must be 'train' or 'val', got {split!r}")
     _, checkpoint = _only(found, "epoch", "checkpoint")
-    if not _is(checkpoint, int | float) or not math.isfinite(checkpoint):
-        raise ValueError(f"epoch must be a finite number, got {checkpoint!r}")
+    if not _is(checkpoint, int | float) or not math.isfinite(_as_float(checkpoint)):
+        raise ValueError(f"epoch must be a finite number, got {checkpoint!r:.60}")
     key, name = _only(found, "index", "id")
     if not _is(name, int | str):
         raise ValueError(f"{key} must be an integer or a string, got {name!r}")
@@ -140,7 +140,14 @@ def _parse(line: bytes) -> tuple[str, float, tuple[str, int | str], float, int |
     label = found.get("label")
     if label is not None and not (_is(label, int) and 0 <= label < 2**31):
         raise ValueError(f"label must be an integer in 0..{2**31 - 1}, got {label!r}")
-    return split, float(checkpoint), (key, name), float(loss), label
+    return split, float(checkpoint), (key, name), _as_float(loss), label
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # JSON has integers of any size
+        return math.inf if number > 0 else -math.inf
 
 
 def _only(found: dict[str, Any], first: str, second: str) -> tuple[str, Any]:

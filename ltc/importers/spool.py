@@ -122,10 +122,10 @@ class Spool:
         self.end = segment.end
         return segment
 
-    def copy(self, stream: IO[bytes]) -> int:
-        """Put all bytes of a stream away; return where they begin."""
+    def copy(self, stream: IO[bytes], most: int) -> int:
+        """Put the bytes of a stream away, at most so many; return where they begin."""
         begin = self.end
-        while data := stream.read(COPIED):
+        while data := stream.read(min(COPIED, begin + most - self.end)):
             self.append(np.frombuffer(data, np.uint8))
         return begin
 

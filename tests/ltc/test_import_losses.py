@@ -282,6 +282,10 @@ def test_files_that_are_damaged(tmp_path, run):
         file.writestr("train.npy", whole[:-8])
         file.writestr("val.npy", whole)
     fails(tmp_path, r"l.npz: train: \(5, 8\) of float32 must have 160 bytes, got 152", archive, run)
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("train.npy", whole + bytes(10**6))
+        file.writestr("val.npy", whole)
+    fails(tmp_path, r"l.npz: train: .* must have 160 bytes, got more", archive, run)
 
 
 # A directory
@@ -295,7 +299,7 @@ def folder(path, splits=("train", "val"), names="epoch_{}.npz"):
             order = np.random.default_rng(t).permutation(losses.size)
             file = path / split / names.format(t * 5)
             if names.endswith("npz"):
-                np.savez(file, index=order, loss=losses[order])
+                np.savez(file, index=order.astype("u8"), loss=losses[order])
             else:
                 np.save(file, losses)
     return path
@@ -353,6 +357,12 @@ def test_a_directory_in_which_samples_and_files_are_missing(tmp_path, run):
             "epoch_7.npz",
             {"index": [0], "loss": [1]},
             r"epoch_7\.npz: losses must be floating-point numbers",
+        ),
+        (
+            "val",
+            "epoch_7.npz",
+            {"index": [10**15], "loss": [0.5]},
+            r"epoch_7\.npz: index must be a position in val, of which there are \d+ losses up to",
         ),
         (
             "val",
@@ -465,6 +475,7 @@ def test_json_lines_with_losses_missing_repeated_and_not_finite(tmp_path, run):
     objects = lines()
     objects[0]["loss"] = float("nan")
     objects[1]["loss"] = 1e9
+    objects[M + N]["loss"] = 10**400
     objects.append({**objects[2], "loss": objects[2]["loss"] + 1})
     del objects[3]
     import_losses(write_lines(tmp_path / "l.jsonl", objects), run)
@@ -472,6 +483,7 @@ def test_json_lines_with_losses_missing_repeated_and_not_finite(tmp_path, run):
     losses["train"][0, [0, 3]] = np.nan
     losses["train"][0, 1] = 65504
     losses["train"][0, 2] += 0.5
+    losses["train"][1, 0] = np.nan
     assert_holds(run, losses, labels=None)
     commit = ltc.open_store(run).commits[0].train
     assert (commit.observed, commit.duplicate, commit.clipped, commit.nonfinite) == (N - 1, 1, 1, 1)
@@ -491,6 +503,7 @@ def test_json_lines_with_losses_missing_repeated_and_not_finite(tmp_path, run):
         ({"epoch": "1"}, "epoch must be a finite number, got '1'"),
         ({"epoch": True}, "epoch must be a finite number, got True"),
         ({"epoch": float("inf")}, "epoch must be a finite number, got inf"),
+        ({"epoch": 10**400}, "epoch must be a finite number, got 1000"),
         ({"checkpoint": 1}, "a line must have either 'epoch' or 'checkpoint'"),
         ({"index": -1}, "index must be an integer from 0, got -1"),
         ({"index": "a"}, "index must be an integer from 0, got 'a'"),
@@ -602,6 +615,7 @@ def test_arguments_that_do_not_fit(tmp_path, run):
             SourceFormatError,
             "integers",
         ),
+        ("l.npz", {"train_labels": 3, "val_labels": [0] * M}, SourceFormatError, "one entry per"),
         ("l.csv", {}, ArgumentValueError, r"source must be a directory, or end in \.pickle, \.pkl"),
         ("absent.npz", {}, FileNotFoundError, "absent.npz"),
     ):

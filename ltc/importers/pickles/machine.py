@@ -199,7 +199,7 @@ class _Machine:
                 raise ValueError(f"a key must be a string or a number, got {type(key).__name__}")
             owner[key] = value
 
-    def named(self, module: Any, name: Any) -> None:
+    def named(self, module: str, name: str) -> None:
         found = admitted(module, name)
         if found is None:
             raise ValueError(
@@ -210,6 +210,8 @@ class _Machine:
 
     def stack_global(self) -> None:
         name, module = self.pop(), self.pop()
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise ValueError("a module and a name must be strings")
         self.named(module, name)
 
     def reduce(self) -> None:
@@ -240,9 +242,10 @@ class _Machine:
         return self._memo[index]
 
     def stop(self) -> None:
+        if self._stack and not self._marks:
+            self.top()  # of a run of numbers, each is an object
         if len(self._stack) != 1 or self._marks:
             raise ValueError("one object must be left on the stack")
-        self.top()
 
 
 def _expanded(items: list[Any]) -> list[Any]:
