@@ -167,6 +167,25 @@ def test_runs_are_taken_in_one_step(name, kind, protocol):
     assert len(found) < 1500
 
 
+def test_a_run_ends_where_the_memo_is_used_otherwise(tmp_path):
+    """The same bytes at the beginning of a scalar, and others, as many, at its end."""
+    scalars = list(FLOATS[:40].astype(np.float32))
+    data = pickle.dumps(scalars, 4)
+    end = [at for at in range(len(data)) if data.startswith(b"\x94\x86\x94R\x94", at)][20] + 4
+    changed = data[:end] + b"N" + data[end + 1 :]  # None is pushed, the scalar not put
+    expected = pickle.loads(changed)
+    assert expected[:22] == [*scalars[:21], None]
+    assert_same(read(changed, tmp_path), expected)
+
+    data = pickle.dumps([*[f"{k}" for k in range(300)], *scalars], 3)  # numbers beyond one byte
+    place = [at for at in range(len(data)) if data.startswith(b"Rr", at)][20] + 2
+    number = struct.pack("<I", 9999)
+    changed = data[:place] + number + data[place + 4 : -2] + b"j" + number + data[-2:]
+    expected = pickle.loads(changed)
+    assert expected[-1] in scalars
+    assert_same(read(changed, tmp_path), expected)
+
+
 @pytest.mark.parametrize("protocol", [3, 5])
 def test_memory_holds_a_batch_and_not_the_lists(tmp_path, protocol):
     """A published pickle of 6 MB, of which `pickle.load` makes 60 MB."""
