@@ -18,6 +18,8 @@ INTERPRETED := TRITON_INTERPRET=1
 
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
+# An S3 server for the tests, in an environment of its own: what it needs excludes what we do.
+export MOTO_SERVER := $(CURDIR)/.venv-moto/bin/moto_server
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 WHEEL := dist/ltc-$(VERSION)-py3-none-any.whl
 # Directories too: a file that is gone has changed nothing else.
@@ -39,13 +41,13 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test-wheel: .venv/test.stamp
+test-wheel: .venv/test.stamp .venv-moto/test.stamp
 	$(BIN)/pytest --doctest-modules --ignore-glob='*/integrations/composer.py' --pyargs ltc ltc_kernels
 	$(BIN)/pytest --junit-xml=build/tests.xml tests
 	$(INTERPRETED) $(BIN)/pytest --junit-xml=build/tests-interpreted.xml tests/kernels/gpu
 	$(BIN)/pytest --benchmark-disable benchmarks
 
-test-lowest: .venv-lowest/test.stamp
+test-lowest: .venv-lowest/test.stamp .venv-moto/test.stamp
 	$(LOWEST)/pytest --junit-xml=build/tests-lowest.xml tests
 	$(INTERPRETED) $(LOWEST)/pytest --junit-xml=build/tests-lowest-interpreted.xml tests/kernels/gpu
 
@@ -57,9 +59,9 @@ format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-lowest build dist
+	rm -rf .venv .venv-lowest .venv-moto build dist
 
-.venv/created.stamp .venv-lowest/created.stamp: %/created.stamp:
+.venv/created.stamp .venv-lowest/created.stamp .venv-moto/created.stamp: %/created.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $*
@@ -83,4 +85,8 @@ $(WHEEL): .venv/created.stamp constraints.txt $(SOURCES)
 .venv-lowest/test.stamp: .venv-lowest/created.stamp constraints-lowest.txt $(WHEEL)
 	$(LOWEST)/pip install --quiet -c constraints-lowest.txt '$(WHEEL)[$(EXTRAS)]'
 	$(LOWEST)/pip install --quiet --no-deps --force-reinstall $(WHEEL)
+	touch $@
+
+.venv-moto/test.stamp: .venv-moto/created.stamp constraints-moto.txt
+	.venv-moto/bin/pip install --quiet -c constraints-moto.txt moto flask flask-cors
 	touch $@

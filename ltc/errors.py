@@ -23,6 +23,7 @@ __all__ = [
     "LtcError",
     "RecorderStateError",
     "SourceFormatError",
+    "StoreConnectionError",
     "StoreCorruptError",
     "StoreError",
     "StoreExistsError",
@@ -51,6 +52,10 @@ class StoreFormatError(StoreError, ValueError):
 
 class StoreLockedError(StoreError, BlockingIOError):
     """Another writer has the store open."""
+
+
+class StoreConnectionError(StoreError, ConnectionError):
+    """A store at an address gave no answer, or refused; nothing is known of what is there."""
 
 
 class StoreCorruptError(StoreError, OSError):

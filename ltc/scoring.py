@@ -134,7 +134,7 @@ def score(
     metadata = _metadata(plan, values, missing) | {"lost": lost, "device": place}
     scores = Scores(values, plan.labels, store.ids("train"), metadata)
     if save is not None:
-        write_scores(store.path, save, values, scores.metadata)
+        write_scores(store.place, save, values, scores.metadata)
     return scores
 
 

@@ -1,5 +1,6 @@
 """How random tests run: the same examples every time, and no clock. And groups of processes."""
 
+import object_server
 import pytest
 import team
 from hypothesis import settings
@@ -13,3 +14,22 @@ def processes():
     """Runs a function of a test in several processes of a group; see `team.Team`."""
     with team.start_team() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The port of an S3 server with one bucket."""
+    program = object_server.find_server()
+    if program is None:
+        pytest.skip("needs moto_server, which `make test` installs for itself")
+    with object_server.serve(program) as port:
+        object_server.request(port, "PUT", f"/{object_server.BUCKET}")
+        yield port
+
+
+@pytest.fixture
+def s3_proxy(s3_server):
+    """A proxy before it; see `object_server.Proxy`."""
+    proxy = object_server.Proxy(s3_server)
+    yield proxy
+    proxy.close()

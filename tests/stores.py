@@ -45,9 +45,9 @@ def write(path, checkpoints=(0, 1, 2), **others):
     return path
 
 
-def assert_holds(path, checkpoints):
+def assert_holds(path, checkpoints, **options):
     """Fail unless the store holds these commits, with the losses that tests record."""
-    store = open_store(path)
+    store = open_store(path, **options)
     assert store.checkpoints.tolist() == list(checkpoints)
     for split in ("train", "val"):
         expected = np.stack([losses(split, checkpoint) for checkpoint in checkpoints])

@@ -16,8 +16,8 @@ from ltc.importers.json_lines import read_json_lines
 from ltc.importers.published import read_losses, read_split_file
 from ltc.importers.source import Arrays
 from ltc.importers.spool import Spool
-from ltc.store.files import local_path
 from ltc.store.format import SPLITS
+from ltc.store.places import local_path
 from ltc.store.samples import to_numpy
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ltc.shared_ids import warn_of_shared_ids
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ltc.recorder.passes import Step
     from ltc.recorder.splits import SplitBuffer
@@ -43,7 +43,8 @@ class Recorder(Session):
     Parameters
     ----------
     path : str or path
-        The store, by convention ``*.zarr``.
+        The store, by convention ``*.zarr``: a directory on a local disk, or an address that begins
+        with ``s3://`` or ``gs://``.
     train_labels, val_labels : integer array or tensor [N], [M], optional
         The class of each sample, 0..C-1. Without them only the references ``"mean"`` and
         ``"pairs"`` can be scored.
@@ -83,7 +84,10 @@ class Recorder(Session):
     StoreMismatchError
         `resume` is True and sizes, labels or ids differ from the store's.
     StoreLockedError
-        Another process, or another recorder, is writing to the store.
+        Another process, or another recorder, is writing to the store. At an address `resume` takes
+        it over; then the next commit of the other one raises this.
+    StoreConnectionError
+        An address gave no answer; so for `commit` and `rewind`, which leave the store as it was.
     DistributedError
         The recorder could not be made in another process, which says why. Wherever one process
         raises in a call that all of them make, the others raise too.
@@ -121,6 +125,7 @@ class Recorder(Session):
         resume: bool = False,
         fsync: bool = False,
         distributed: Any = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         sizes = {
             "train": split_size("train", num_train, train_labels),
@@ -137,6 +142,7 @@ class Recorder(Session):
             val_ids=val_ids,
             compression=compression,
             fsync=fsync,
+            storage_options=storage_options,
         )
         if self._processes.rank == 0:
             warn_of_shared_ids(train_ids, val_ids)

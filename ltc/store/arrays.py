@@ -13,7 +13,7 @@ from ltc.store.writer import SplitRecord, StoreWriter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -32,6 +32,7 @@ def write_store(
     checkpoints: Sequence[float] | NDArray[Any] | None = None,
     compression: str | None = None,
     fsync: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a store from arrays of losses.
 
@@ -40,7 +41,8 @@ def write_store(
     Parameters
     ----------
     path : str or os.PathLike
-        A directory on a local disk, where there is no store with commits.
+        A directory on a local disk, or an address that begins with ``s3://`` or ``gs://``, where
+        there is no store with commits.
     train, val : float16, float32 or float64 array [checkpoint, sample]
         Losses; NaN where a sample was not seen. They are read row by row, so a memory-mapped file,
         or an array of zarr or h5py, is never in memory as a whole.
@@ -55,6 +57,8 @@ def write_store(
         What the losses are compressed with.
     fsync : bool
         Make the store outlive a power cut.
+    storage_options : mapping, optional
+        How to reach an address, see :func:`ltc.open_store`.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def write_store(
     >>> val = np.random.default_rng(1).random((5, 20), np.float32)
     >>> path = directory / "run.zarr"
     >>> write_store(path, train, val, checkpoints=[0, 10, 20, 30, 40])
-    >>> from ltc.store.reading import open_store
+    >>> from ltc.store.opening import open_store
     >>> open_store(path).checkpoints
     array([ 0., 10., 20., 30., 40.])
     """
@@ -92,6 +96,7 @@ def write_store(
         val_ids=val_ids,
         compression=compression,
         fsync=fsync,
+        storage_options=storage_options,
     ) as writer:
         writer.extend(_rows(steps, train, val))
 

@@ -28,6 +28,7 @@ __all__ = [
     "SPLITS",
     "Document",
     "array_documents",
+    "group_document",
     "group_documents",
     "parse_array",
     "parse_root",
@@ -73,7 +74,12 @@ def array_documents(header: Header) -> dict[str, Document]:
 
 def group_documents() -> dict[str, Document]:
     """Return the metadata of every group below the root, by its path."""
-    return {path: _group({}) for path in (*SPLITS, "commits", "scores")}
+    return {path: group_document({}) for path in (*SPLITS, "commits", "scores")}
+
+
+def group_document(attributes: Document) -> Document:
+    """Return the metadata of a group."""
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
 def root_document(header: Header, others: Document | None = None) -> Document:
@@ -86,7 +92,7 @@ def root_document(header: Header, others: Document | None = None) -> Document:
     others : dict, optional
         The root's other attributes, which are kept.
     """
-    return _group({**(others or {}), "ltc": header.to_attribute()})
+    return group_document({**(others or {}), "ltc": header.to_attribute()})
 
 
 def score_document(header: Header, attributes: Document) -> Document:
@@ -153,10 +159,6 @@ def _parse(data: bytes, place: str, node_type: str) -> Document:
             f"{place}: must be a Zarr {node_type}, got {document.get('node_type')!r}"
         )
     return document
-
-
-def _group(attributes: Document) -> Document:
-    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
 def _losses(header: Header, split: str) -> Document:

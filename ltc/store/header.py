@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+import zlib
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from ltc.errors import StoreFormatError
 
-__all__ = ["FORMAT", "Compression", "Header", "IdType"]
+__all__ = ["FORMAT", "Compression", "Header", "IdType", "new_revision"]
 
 FORMAT: Final = 1
+_CHECKSUM: Final = "crc32"  # stores of earlier versions have none
 
 IdType = Literal["int64", "string"]
 Compression = Literal["zstd"]
@@ -36,6 +40,8 @@ class Header:
     revision : str
         Changes whenever a row that was committed may change: when the store is made, and at a
         rewind.
+    writer : str or None
+        On an object store the writer that has it, see :mod:`ltc.store.objects`; None elsewhere.
     """
 
     committed: int
@@ -47,6 +53,7 @@ class Header:
     compression: Compression | None
     chunk_samples: int
     revision: str
+    writer: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value, which may come from a file that anything has written."""
@@ -67,6 +74,8 @@ class Header:
             )
         if not isinstance(self.revision, str):
             raise StoreFormatError(f"ltc.revision must be a string, got {self.revision!r}")
+        if not isinstance(self.writer, str | None):
+            raise StoreFormatError(f"ltc.writer must be a string, got {self.writer!r}")
 
     def size(self, split: str) -> int:
         """Return the number of samples of ``"train"`` or ``"val"``."""
@@ -80,9 +89,16 @@ class Header:
         """Return the same header with another number of checkpoints."""
         return replace(self, committed=committed)
 
+    def rewound(self, committed: int) -> Header:
+        """Return the same header with fewer checkpoints, or as many, and another history."""
+        return replace(self, committed=committed, revision=new_revision())
+
     def to_attribute(self) -> dict[str, Any]:
         """Return the JSON value of the attribute ``ltc``."""
-        return {"format": FORMAT, "dtype": "float16", **vars(self)}
+        values = {"format": FORMAT, "dtype": "float16", **vars(self)}
+        if self.writer is None:
+            del values["writer"]
+        return {**values, _CHECKSUM: _checksum(values)}
 
     @classmethod
     def from_attribute(cls, value: object) -> Header:
@@ -91,13 +107,13 @@ class Header:
         Raises
         ------
         StoreFormatError
-            It isn't one, or belongs to a newer format.
+            It isn't one, was changed, or belongs to a newer format.
         """
         if not isinstance(value, dict):
             raise StoreFormatError(f"ltc must be an object, got {value!r}")
         version = value.get("format")
         if not isinstance(version, int) or version < 1:
-            raise StoreFormatError(f"ltc.store.format must be an integer from 1, got {version!r}")
+            raise StoreFormatError(f"ltc.format must be an integer from 1, got {version!r}")
         if version > FORMAT:
             raise StoreFormatError(
                 f"format {version} is newer than this version of ltc reads (up to {FORMAT}); "
@@ -105,7 +121,24 @@ class Header:
             )
         if value.get("dtype") != "float16":
             raise StoreFormatError(f"ltc.dtype must be float16, got {value.get('dtype')!r}")
-        missing = [name for name in cls.__dataclass_fields__ if name not in value]
+        names = cls.__dataclass_fields__.keys()
+        missing = [name for name in names if name not in value and name != "writer"]
         if missing:
             raise StoreFormatError(f"the attribute ltc lacks {', '.join(missing)}")
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__})
+        header = cls(**{name: value[name] for name in names if name in value})
+        if value.get(_CHECKSUM, _checksum(value)) != _checksum(value):
+            raise StoreFormatError(
+                "the attribute ltc was changed after it was written (its checksum differs)"
+            )
+        return header
+
+
+def new_revision() -> str:
+    """Return a name that no other history of commits has."""
+    return uuid.uuid4().hex
+
+
+def _checksum(values: dict[str, Any]) -> int:
+    """CRC-32 of an attribute without its checksum, whatever the order and the spaces in a file."""
+    rest = {name: value for name, value in values.items() if name != _CHECKSUM}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())

@@ -5,45 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ltc.errors import StoreError, StoreNotFoundError
-from ltc.store.format import ROOT, parse_root
-from ltc.store.pipeline import read_bytes
+from ltc.errors import StoreConnectionError, StoreError
+from ltc.store.places import existing_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zarr.abc.store import Store as ZarrStore
+    from ltc.store.places import Place
 
-    from ltc.store.header import Header
-
-__all__ = ["read_header", "same_history"]
-
-
-def read_header(store: ZarrStore, place: str) -> Header:
-    """Return the header of a store that has commits.
-
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        Where it is.
-    place : str
-        What it is called, for messages.
-
-    Raises
-    ------
-    StoreNotFoundError
-        There is no first commit.
-    StoreFormatError
-        There is something else.
-    """
-    header, _ = parse_root(read_bytes(store, ROOT), place)
-    if header.committed == 0:
-        raise StoreNotFoundError(f"{place}: the store has no first commit")
-    return header
+__all__ = ["same_history"]
 
 
 @contextmanager
-def same_history(store: ZarrStore, place: str, revision: str) -> Iterator[None]:
+def same_history(place: Place, revision: str) -> Iterator[None]:
     """Check that what a block reads belongs to the history of this name.
 
     Raises
@@ -53,14 +27,16 @@ def same_history(store: ZarrStore, place: str, revision: str) -> Iterator[None]:
     """
     try:
         yield
-    except StoreError:
-        _check(store, place, revision)  # a rewind explains whatever is lost or shorter
+    except StoreConnectionError:
         raise
-    _check(store, place, revision)
+    except StoreError:
+        _check(place, revision)  # a rewind explains whatever is lost or shorter
+        raise
+    _check(place, revision)
 
 
-def _check(store: ZarrStore, place: str, revision: str) -> None:
-    if read_header(store, place).revision != revision:
+def _check(place: Place, revision: str) -> None:
+    if existing_header(place).revision != revision:
         raise StoreError(
-            f"{place}: the store was rewound or made anew since it was opened; open it again"
+            f"{place.name}: the store was rewound or made anew since it was opened; open it again"
         )

@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     from ltc.store.format import Document
     from ltc.store.sweep import Sweep
 
-__all__ = ["ArrayReader", "ChunkState", "list_names", "read_bytes"]
+__all__ = [
+    "ArrayReader",
+    "ChunkState",
+    "list_names",
+    "read_bytes",
+    "read_many",
+    "read_together",
+]
 
 ChunkState = Literal["whole", "lost", "changed"]
 # Of a chunk: its key, its row of the result, its range of the chunk's samples and of the result's.
@@ -99,6 +106,11 @@ class ArrayReader:
     def num_samples(self) -> int:
         """The length of the last dimension."""
         return int(self._shape[-1])
+
+    @property
+    def direct(self) -> bool:
+        """Whether its chunks are read from a disk into place."""
+        return self._direct is not None
 
     @property
     def chunk_samples(self) -> int:
@@ -184,21 +196,30 @@ class ArrayReader:
         StoreCorruptError
             A chunk is lost or was changed.
         """
+        if self._direct is None:
+            return sync(self.fetch_all())
+        out, parts = self._parts(self._direct.dtype)
+        self._check_found(self._direct.read([(key, 0, part) for key, part in parts.items()]))
+        return out
+
+    async def fetch_all(self) -> NDArray[Any]:
+        """Read a one-dimensional array whole, as :meth:`read_all`."""
+        out, parts = self._parts(self._spec.dtype.to_native_dtype())
+        pieces = [(key, (slice(len(part)),), part) for key, part in parts.items()]
+        present = await self._chunks.read(pieces)
+        self._check_found([key for key, there in zip(parts, present, strict=True) if not there])
+        return out
+
+    def _parts(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Room for the whole of a one-dimensional array, and that of each chunk by its key."""
         (length,), (width,) = self._shape, self._chunk_shape
-        keys = self.keys()
-        dtype = self._spec.dtype.to_native_dtype() if self._direct is None else self._direct.dtype
         out = np.empty(length, dtype)
         parts = [out[start : start + width] for start in range(0, length, width)]
-        whole = dict(zip(keys, parts, strict=True))
-        if self._direct is not None:
-            lost = self._direct.read([(key, 0, part) for key, part in whole.items()])
-        else:
-            pieces = [(key, (slice(len(part)),), part) for key, part in whole.items()]
-            present = sync(self._chunks.read(pieces))
-            lost = [key for key, there in zip(keys, present, strict=True) if not there]
+        return out, dict(zip(self.keys(), parts, strict=True))
+
+    def _check_found(self, lost: Sequence[str]) -> None:
         if lost:
             raise StoreCorruptError(f"{lost[0]}: the chunk is lost")
-        return out
 
     @cached_property
     def in_pieces(self) -> bool:
@@ -249,6 +270,13 @@ class ArrayReader:
                 ) from error
 
 
+def read_together(readers: Sequence[ArrayReader]) -> list[NDArray[Any]]:
+    """Read one-dimensional arrays of a store whole; from afar all at the same time."""
+    if all(reader.direct for reader in readers):
+        return [reader.read_all() for reader in readers]
+    return sync(together(ArrayReader.fetch_all, readers))
+
+
 def list_names(store: ZarrStore, path: str) -> list[str]:
     """Return the names of what is directly below a path of a zarr store."""
     return list(collect_aiterator(store.list_dir(path)))
@@ -263,6 +291,16 @@ def read_bytes(store: ZarrStore, key: str) -> bytes | None:
             return None
     data = sync(store.get(key, buffer_prototype))
     return None if data is None else data.to_bytes()
+
+
+def read_many(store: ZarrStore, keys: Sequence[str]) -> dict[str, bytes | None]:
+    """Return objects of a zarr store by their keys, None for those that aren't there."""
+
+    async def read(key: str) -> bytes | None:
+        data = await store.get(key, buffer_prototype)
+        return None if data is None else data.to_bytes()
+
+    return dict(zip(keys, sync(together(read, keys)), strict=True)) if keys else {}
 
 
 def _zarrs_pipeline(metadata: ArrayV3Metadata, store: ZarrStore) -> CodecPipeline | None:

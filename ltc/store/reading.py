@@ -1,4 +1,4 @@
-"""Reading a store."""
+"""What is read of a store that is open."""
 
 from __future__ import annotations
 
@@ -7,113 +7,61 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from zarr.abc.store import Store as ZarrStore
-from zarr.storage import LocalStore
 
 from ltc.errors import (
     ArgumentValueError,
     StoreCorruptError,
-    StoreError,
-    StoreFormatError,
 )
 from ltc.store.commits import RECORD_PATHS, Commit, from_arrays
-from ltc.store.directory import existing_header
-from ltc.store.files import local_path
 from ltc.store.format import ROOT, SPLITS, array_documents, parse_array
-from ltc.store.history import read_header, same_history
+from ltc.store.history import same_history
 from ltc.store.picking import check_out, pick_checkpoints, pick_samples, read_picked
-from ltc.store.pipeline import ArrayReader, list_names, read_bytes
+from ltc.store.pipeline import ArrayReader, read_bytes, read_many, read_together
 from ltc.store.samples import check_stored_labels
+from ltc.store.saved import check_saved, saved_names, verifiable_names
 from ltc.store.scores import open_scores, read_scores
-from ltc.store.verification import Verification, verify
+from ltc.store.verification import Verification, check_groups, verify
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from ltc.store.header import Header
+    from ltc.store.places import Place
     from ltc.store.sweep import Sweep
 
-__all__ = ["Commit", "Store", "Verification", "open_store"]
-
-
-def open_store(path: str | os.PathLike[str] | ZarrStore) -> Store:
-    """Open a store for reading.
-
-    Parameters
-    ----------
-    path : str, os.PathLike or zarr.abc.store.Store
-        A directory on a local disk, or any store of zarr's.
-
-    Returns
-    -------
-    Store
-        A view of what is committed now. Later commits are seen by opening it again.
-
-    Raises
-    ------
-    ArgumentTypeError, ArgumentValueError
-        `path` is something else.
-    StoreNotFoundError
-        There is no store, or none with a first commit.
-    StoreFormatError
-        What is there is not a store, is newer than this version reads, or is broken.
-    StoreCorruptError
-        The checkpoints were changed or lost.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ltc.store.arrays import write_store
-    >>> path = directory / "run.zarr"
-    >>> write_store(path, np.ones((4, 3), np.float32), np.ones((4, 2), np.float32))
-    >>> store = open_store(path)
-    >>> store.checkpoints
-    array([0., 1., 2., 3.])
-    >>> store.read("train", samples=slice(1, 3), checkpoints=[0, 3])
-    array([[1., 1.],
-           [1., 1.]], dtype=float16)
-    """
-    if isinstance(path, ZarrStore):
-        store, place = path, str(path.root) if isinstance(path, LocalStore) else str(path)
-    else:
-        directory = local_path(path)
-        existing_header(directory)
-        store, place = LocalStore(directory, read_only=True), str(directory)
-    while True:
-        header = read_header(store, place)
-        try:
-            return Store(store, place, header)
-        except StoreError:
-            # A rewind between reading the root and the arrays makes them disagree for a moment.
-            if read_header(store, place).revision == header.revision:
-                raise
+__all__ = ["Commit", "Store", "Verification"]
 
 
 class Store:
     """Recorded losses, read only: what was committed when the store was opened.
 
-    Make one with :func:`open_store`. Several threads may read from it at the same time.
+    Make one with :func:`ltc.open_store`. Several threads may read from it at the same time.
 
     Attributes
     ----------
     path : str
-        The directory, or the zarr store's own name for itself.
+        The directory, the address, or the zarr store's own name for itself.
+    place : ltc.store.places.Place
+        What it stands for.
     checkpoints : float64 array [checkpoint]
         The epochs or steps given to the commits, ascending.
     """
 
-    def __init__(self, store: ZarrStore, path: str, header: Header) -> None:
-        self.path = path
-        self._store = store
+    def __init__(self, place: Place, header: Header) -> None:
+        self.path = place.name
+        self.place = place
+        self._store = place.zarr_store()
         self._header = header
         self._expected = array_documents(header)
+        # From afar all metadata are asked for at once: they come as soon as those of one array.
+        keys = () if place.near else [f"{path}/{ROOT}" for path in self._expected]
+        self._metadata = read_many(self._store, keys)
         self._readers: dict[str, ArrayReader] = {}
         self.checkpoints: NDArray[np.float64] = self._reader("train/checkpoint").read_all()
         if not (np.isfinite(self.checkpoints).all() and (np.diff(self.checkpoints) > 0).all()):
-            raise StoreCorruptError(f"{path}: train/checkpoint must be finite and ascending")
+            raise StoreCorruptError(f"{self.path}: train/checkpoint must be finite and ascending")
 
     def __repr__(self) -> str:
         """Return where it is and its sizes."""
@@ -167,7 +115,8 @@ class Store:
             The records were changed or lost, or contradict each other.
         """
         with self._same_history():
-            arrays = {path: self._reader(path).read_all() for path in RECORD_PATHS}
+            readers = [self._reader(path) for path in RECORD_PATHS]
+            arrays = dict(zip(RECORD_PATHS, read_together(readers), strict=True))
         if not np.array_equal(arrays["val/checkpoint"], self.checkpoints):
             raise StoreCorruptError(f"{self.path}: val/checkpoint must equal train/checkpoint")
         return from_arrays(arrays)
@@ -322,7 +271,7 @@ class Store:
             yield sweep
 
     def verify(self) -> Verification:
-        """Compare every chunk with its checksum, those of scores too.
+        """Compare every chunk with its checksum, those of scores too, where these can be listed.
 
         Returns
         -------
@@ -335,23 +284,21 @@ class Store:
             The metadata of an array are lost or broken, or those of a group are lost.
         """
         with self._same_history():
-            for group in (*SPLITS, "commits"):
-                if read_bytes(self._store, f"{group}/{ROOT}") is None:
-                    raise StoreFormatError(
-                        f"{self.path}: {group}/{ROOT} is missing; zarr needs it to read {group}"
-                    )
+            check_groups(self.place, (*SPLITS, "commits"))
             readers = [self._reader(path) for path in self._expected]
-            scores = [open_scores(self._store, name, self._header) for name in self.score_names()]
+            names = verifiable_names(self.place, self._store)
+            scores = [open_scores(self._store, name, self._header) for name in names]
             return verify([*readers, *(reader for reader, _ in scores)])
 
     def score_names(self) -> list[str]:
-        """Return the names of the scores saved in the store, sorted."""
-        names = list_names(self._store, "scores")
-        return sorted(
-            name
-            for name in names
-            if name != ROOT and read_bytes(self._store, f"scores/{name}/{ROOT}") is not None
-        )
+        """Return the names of the scores saved in the store, sorted.
+
+        Raises
+        ------
+        StoreError
+            The store is at an ``https://`` address, where nothing can be listed.
+        """
+        return saved_names(self.place, self._store)
 
     def read_scores(self, name: str) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Return saved scores and the attributes they were saved with.
@@ -375,19 +322,19 @@ class Store:
         StoreCorruptError
             They were changed, lost or only written in part.
         """
-        if name not in (names := self.score_names()):
-            raise ArgumentValueError(f"name must be among the saved scores {names}, got {name!r}")
+        check_saved(self.place, self._store, name)
         return read_scores(self._store, name, self._header)
 
     def _reader(self, path: str) -> ArrayReader:
         if path not in self._readers:
-            place = f"{self.path}: {path}"
-            document = parse_array(read_bytes(self._store, f"{path}/{ROOT}"), place)
+            key = f"{path}/{ROOT}"
+            data = self._metadata.get(key) or read_bytes(self._store, key)
+            document = parse_array(data, f"{self.path}: {path}")
             self._readers[path] = ArrayReader(self._store, path, document, self._expected[path])
         return self._readers[path]
 
     def _same_history(self) -> AbstractContextManager[None]:
-        return same_history(self._store, self.path, self.revision)
+        return same_history(self.place, self.revision)
 
 
 def _check_split(split: str) -> str:

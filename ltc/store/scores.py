@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,11 +20,10 @@ from ltc.errors import (
     StoreCorruptError,
     StoreFormatError,
 )
-from ltc.store.directory import existing_header, lock_directory
 from ltc.store.encoding import Encoder, encode
-from ltc.store.files import local_path
 from ltc.store.format import ROOT, parse_array, score_document, serialise
 from ltc.store.pipeline import ArrayReader, read_bytes
+from ltc.store.places import existing_header, locate
 
 if TYPE_CHECKING:
     import os
@@ -34,15 +33,16 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
     from ltc.store.header import Header
+    from ltc.store.places import Place
 
-__all__ = ["open_scores", "read_scores", "write_scores"]
+__all__ = ["SCORE_NAME", "open_scores", "read_scores", "write_scores"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SCORE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN = "ltc"  # the attribute with what this module needs
 
 
 def write_scores(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Place,
     name: str,
     values: NDArray[np.float32],
     attributes: Mapping[str, Any],
@@ -53,8 +53,8 @@ def write_scores(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The store, on a local disk.
+    path : str, os.PathLike or Place
+        The store, on a local disk or at an ``s3://`` or ``gs://`` address.
     name : str
         Letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit.
     values : float32 array [sample]
@@ -69,24 +69,28 @@ def write_scores(
     StoreNotFoundError, StoreFormatError
         There is no store with commits.
     StoreLockedError
-        Another process is saving scores in this store.
+        Another process is saving scores in this store; at an address, scores of this name.
     OSError
-        The disk is full; scores of that name are as they were then.
+        The disk is full; scores of that name are as they were then. Or an address gave no answer;
+        there are none of that name then.
     """
-    place = local_path(path)
+    place = locate(path, writing=True)
     header = existing_header(place)
     _check_name(name)
     _check_values(values, header.num_train)
-    own = {"crc32": _checksum(values), "revision": header.revision}
-    document = score_document(header, {**_json(attributes), _OWN: own})
+    checked = _json(attributes)
     array = f"scores/{name}"
-    chunks = encode([(Encoder(array, document), values)])
-    objects = {chunk.key.removeprefix(f"{array}/"): chunk.data.as_buffer_like() for chunk in chunks}
-    lock, files = lock_directory(place, "scores", fsync=False)
+    objects = place.lock("scores", f"{array}/{ROOT}", fsync=False)
     try:
-        files.replace_all(array, {**objects, ROOT: serialise(document)})
+        own = {"crc32": _checksum(values), "revision": header.revision}
+        if objects.owner is not None:
+            own["writer"] = objects.owner
+        document = score_document(header, {**checked, _OWN: own})
+        chunks = encode([(Encoder(array, document), values)])
+        parts = {c.key.removeprefix(f"{array}/"): c.data.as_buffer_like() for c in chunks}
+        objects.replace_all(array, {**parts, ROOT: serialise(document)})
     finally:
-        lock.release()
+        objects.release()
 
 
 def open_scores(store: ZarrStore, name: str, header: Header) -> tuple[ArrayReader, dict[str, Any]]:
@@ -129,7 +133,7 @@ def read_scores(
 def _check_name(name: str) -> None:
     if not isinstance(name, str):
         raise ArgumentTypeError(f"name must be a str, got {type(name).__name__}")
-    if not _NAME.fullmatch(name) or name == ROOT:
+    if not SCORE_NAME.fullmatch(name) or name == ROOT:
         raise ArgumentValueError(
             "name must consist of letters, digits, '.', '_' and '-', and begin with a letter or "
             f"digit, got {name!r}"

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ltc.errors import StoreFormatError
+from ltc.store.format import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ltc.store.pipeline import ArrayReader, ChunkState
+    from ltc.store.places import Place
 
-__all__ = ["Verification", "verify"]
+__all__ = ["Verification", "check_groups", "verify"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,21 @@ class Verification:
     def ok(self) -> bool:
         """Whether every chunk is there and as it was written."""
         return not (self.lost or self.changed)
+
+
+def check_groups(place: Place, paths: Iterable[str]) -> None:
+    """Check that groups have metadata; without them zarr finds nothing there.
+
+    Raises
+    ------
+    StoreFormatError
+        They are lost.
+    """
+    for path in paths:
+        if place.read(f"{path}/{ROOT}") is None:
+            raise StoreFormatError(
+                f"{place.name}: {path}/{ROOT} is missing; zarr needs it to read {path}"
+            )
 
 
 def verify(readers: Iterable[ArrayReader]) -> Verification:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import uuid
-from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,20 +11,21 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError, RecorderStateError
 from ltc.store.commits import Commit, SplitRecord, add_up, checked_blocks, to_arrays
 from ltc.store.directory import StoreDirectory
 from ltc.store.encoding import Encoder, encode
-from ltc.store.files import local_path
 from ltc.store.format import CHUNK_CHECKPOINTS, CHUNK_SAMPLES
-from ltc.store.header import Header
-from ltc.store.reading import open_store
+from ltc.store.header import Header, new_revision
+from ltc.store.opening import open_store
+from ltc.store.places import locate
 from ltc.store.samples import Samples, check_same, check_together
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
 
     from ltc.store.commits import SplitCommit, SplitLosses
+    from ltc.store.encoding import EncodedChunk
 
 __all__ = ["SplitRecord", "StoreWriter"]
 
@@ -39,7 +38,7 @@ class StoreWriter:
     Attributes
     ----------
     path : str
-        The store's directory.
+        The store's directory or address.
 
     Examples
     --------
@@ -55,7 +54,7 @@ class StoreWriter:
     def __init__(
         self, directory: StoreDirectory, header: Header, commits: tuple[Commit, ...] = ()
     ) -> None:
-        self.path = str(directory.path)
+        self.path = directory.name
         self._directory = directory
         self._header = header
         self._commits = commits
@@ -89,13 +88,15 @@ class StoreWriter:
         val_ids: Any = None,
         compression: Any = None,
         fsync: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Start a store, where there is none with a commit.
 
         Parameters
         ----------
         path : str or os.PathLike
-            A directory on a local disk, made if it isn't there.
+            A directory on a local disk, made if it isn't there; or an address that begins with
+            ``s3://`` or ``gs://``.
         num_train, num_val : int
             Number of samples.
         train_labels, val_labels : integer array [sample], optional
@@ -105,7 +106,10 @@ class StoreWriter:
         compression : {None, "zstd"}
             What the losses are compressed with.
         fsync : bool
-            Make every commit outlive a power cut, not only the death of the process.
+            Make every commit outlive a power cut, not only the death of the process. At an address
+            it does so anyway.
+        storage_options : mapping, optional
+            How to reach an address, see :func:`ltc.open_store`.
 
         Raises
         ------
@@ -117,10 +121,12 @@ class StoreWriter:
             There is something else.
         StoreLockedError
             Another writer has it.
+        StoreConnectionError
+            An address gave no answer.
         OSError
             The disk is full, or not writable.
         """
-        place = local_path(path)
+        place = locate(path, storage_options, writing=True)
         train = Samples.check("train", num_train, train_labels, train_ids)
         val = Samples.check("val", num_val, val_labels, val_ids)
         header = _new_header(train, val, compression)
@@ -146,10 +152,12 @@ class StoreWriter:
         val_ids: Any = None,
         compression: Any = None,
         fsync: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Continue a store that has commits, with the arguments of :meth:`create`.
 
-        What a writer left behind that died during a commit is removed.
+        What a writer left behind that died during a commit is removed. A store at an address is
+        taken over from the writer that had it; if that is still alive, its next commit fails.
 
         Raises
         ------
@@ -164,9 +172,11 @@ class StoreWriter:
         StoreCorruptError
             Labels, ids or records were changed or lost.
         StoreLockedError
-            Another writer has it.
+            Another writer has it, or, at an address, committed just now.
+        StoreConnectionError
+            An address gave no answer.
         """
-        place = local_path(path)
+        place = locate(path, storage_options, writing=True)
         train = Samples.check("train", num_train, train_labels, train_ids)
         val = Samples.check("val", num_val, val_labels, val_ids)
         wanted = _new_header(train, val, compression)
@@ -174,7 +184,9 @@ class StoreWriter:
         try:
             store = open_store(place)
             check_same(store, {"train": train, "val": val}, wanted.compression)
-            writer = cls(directory, directory.header(), store.commits)
+            commits = store.commits
+            directory.take_over()
+            writer = cls(directory, directory.header(), commits)
         except BaseException:
             directory.release()
             raise
@@ -222,8 +234,12 @@ class StoreWriter:
             An argument has a wrong type, shape or value.
         RecorderStateError
             The writer is closed.
+        StoreLockedError
+            Another writer has taken over a store at an address.
         OSError
-            The disk is full; the store holds what it held before, and the call can be repeated.
+            The disk is full, or an address gave no answer; the store holds what it held before, and
+            the call can be repeated. If the address gave no answer to the very last request, the
+            checkpoint may be there after all; it is dropped when this writer goes on.
         """
         self.extend([(checkpoint, train, val)])
         return self._commits[-1]
@@ -237,22 +253,16 @@ class StoreWriter:
             As for :meth:`append`, which says what is raised. They are taken and written one by one.
         """
         self._check_open()
+        self._header = self._directory.begin()
         commits = list(self._commits)
         try:
-            for checkpoint, train, val in rows:
-                value = self._check_checkpoint(checkpoint, commits)
-                splits = {"train": train, "val": val}
-                found = {
-                    split: self._write_losses(split, len(commits), losses)
-                    for split, losses in splits.items()
-                }
-                commits.append(Commit(value, time.time(), **found))
+            self._directory.write_chunks(self._encode_losses(rows, commits))
             if len(commits) > self.committed:
                 self._write_records(commits)
                 self._directory.commit(self._header.with_committed(len(commits)))
         finally:
             # The disk knows whether the commit has happened, also when it was interrupted.
-            self._header = self._directory.header()
+            self._header = self._directory.end()
             self._commits = tuple(commits[: self.committed])
 
     def rewind(self, to: float) -> None:
@@ -275,11 +285,10 @@ class StoreWriter:
         kept = sum(commit.checkpoint <= limit for commit in self._commits)
         if kept == self.committed:
             return
-        header = replace(self._header, committed=kept, revision=_new_revision())
         try:
-            self._directory.rewind(header)
+            self._directory.rewind(self._directory.begin().rewound(kept))
         finally:
-            self._header = self._directory.header()
+            self._header = self._directory.end()
             self._commits = self._commits[: self.committed]
 
     def close(self) -> None:
@@ -301,14 +310,20 @@ class StoreWriter:
             )
         return value
 
-    def _write_losses(self, split: str, row: int, losses: SplitLosses) -> SplitCommit:
-        """Write a row of losses and return what else is kept of it."""
-        parts = []
-        size = self._header.size(split)
-        for begin, values, part in checked_blocks(split, losses, size, self.block_samples):
-            self._write({f"{split}/losses": values[None]}, row, begin)
-            parts.append(part)
-        return add_up(split, parts)
+    def _encode_losses(
+        self, rows: Iterable[tuple[float, SplitLosses, SplitLosses]], commits: list[Commit]
+    ) -> Iterator[EncodedChunk]:
+        """Yield the chunks of rows, and add to `commits` what else is kept of each row."""
+        for checkpoint, train, val in rows:
+            value = self._check_checkpoint(checkpoint, commits)
+            found: dict[str, list[SplitCommit]] = {"train": [], "val": []}
+            for split, losses in (("train", train), ("val", val)):
+                encoder, size = self._encoders[f"{split}/losses"], self._header.size(split)
+                for begin, block, part in checked_blocks(split, losses, size, self.block_samples):
+                    yield from encode([(encoder, block[None])], len(commits), begin)
+                    found[split].append(part)
+            sums = {split: add_up(split, parts) for split, parts in found.items()}
+            commits.append(Commit(value, time.time(), **sums))
 
     def _write_samples(self, splits: Mapping[str, Samples]) -> None:
         for split, samples in splits.items():
@@ -320,11 +335,9 @@ class StoreWriter:
         start = self.committed - self.committed % CHUNK_CHECKPOINTS
         self._write(to_arrays(commits[start:]), first_row=start)
 
-    def _write(
-        self, arrays: Mapping[str, NDArray[Any]], first_row: int = 0, first_sample: int = 0
-    ) -> None:
+    def _write(self, arrays: Mapping[str, NDArray[Any]], first_row: int = 0) -> None:
         parts = [(self._encoders[path], values) for path, values in arrays.items()]
-        self._directory.write_chunks(encode(parts, first_row, first_sample))
+        self._directory.write_chunks(encode(parts, first_row))
 
 
 def _new_header(train: Samples, val: Samples, compression: object) -> Header:
@@ -339,12 +352,8 @@ def _new_header(train: Samples, val: Samples, compression: object) -> Header:
         val_ids=val.id_type,
         compression="zstd" if compression else None,
         chunk_samples=CHUNK_SAMPLES,
-        revision=_new_revision(),
+        revision=new_revision(),
     )
-
-
-def _new_revision() -> str:
-    return uuid.uuid4().hex
 
 
 def _finite(name: str, value: object) -> float:

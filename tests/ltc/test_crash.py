@@ -97,7 +97,7 @@ def test_the_lock_ends_with_the_process_even_if_its_children_live(path):
 
 def test_a_forked_child_can_not_write(path):
     with StoreWriter.create(path, **stores.arguments()) as writer:
-        writer._directory._lock.release()  # what happens to the child's copy
+        writer._directory.release()  # what happens to the child's copy
         with pytest.raises(RecorderStateError, match="belongs to the process that forked this one"):
             writer.append(0, *stores.records(0))
 

@@ -21,8 +21,8 @@ from ltc.errors import (
     StoreNotFoundError,
 )
 from ltc.store import open_store
-from ltc.store.directory import lock_directory
 from ltc.store.files import LocalFiles
+from ltc.store.places import locate
 from ltc.store.scores import write_scores
 from ltc.store.writer import StoreWriter
 
@@ -183,10 +183,10 @@ def test_a_lost_or_changed_chunk_is_named(path):
 
 
 def test_one_process_saves_at_a_time(path):
-    lock, _ = lock_directory(path, "scores", fsync=False)
+    held = locate(path).lock("scores", "scores/other/zarr.json", fsync=False)
     with pytest.raises(StoreLockedError, match="is open for writing already"):
         write_scores(path, "cld", VALUES, ATTRIBUTES)
-    lock.release()
+    held.release()
     write_scores(path, "cld", VALUES, ATTRIBUTES)
 
 
