@@ -1,0 +1,50 @@
+"""`score` and `neighbors` through a conveyor and the kernels, on what stands in for a GPU."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from places import HostPlace
+
+import ltc
+from assertions import assert_scores_close
+from kernels import cases
+from ltc import scoring
+from ltc.score_plan import plan_score
+
+BAR = SimpleNamespace(update=lambda _count: None)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("device") / "run.zarr"
+    train, val = cases.trajectories(7, 300), cases.trajectories(7, 40, seed=1)
+    train[2, ::17] = np.nan
+    train[:, 5] = 1.5
+    rng = np.random.default_rng(2)
+    ltc.write_store(
+        path,
+        train,
+        val,
+        train_labels=rng.integers(0, 3, 300),
+        val_labels=np.arange(40) % 3,
+    )
+    return ltc.open_store(path)
+
+
+@pytest.mark.parametrize("reference", ["class-mean", "mean", "class-pairs"])
+@pytest.mark.parametrize("signal", ["difference", "loss"])
+def test_scores_are_those_of_the_cpu(store, monkeypatch, signal, reference):
+    expected = ltc.score(store, signal=signal, reference=reference)
+    monkeypatch.setattr(scoring, "group_correlation", on_gpu(scoring.group_correlation))
+    monkeypatch.setattr(scoring, "pair_sums", on_gpu(scoring.pair_sums))
+    plan = plan_score(store, signal, reference, None, None, 2**28)
+    prepare = scoring._prepare_means if reference.endswith("mean") else scoring._prepare_pairs
+    kernel = prepare(plan, 2**27).kernel
+    values, missing = scoring.score_on_device(plan, kernel, HostPlace(), 128, BAR)
+    assert_scores_close(values, expected.values)
+    assert missing == expected.metadata["missing"]["train"]
+
+
+def on_gpu(kernel):
+    return lambda *arrays, **options: kernel(*arrays, **options, backend="gpu")
