@@ -168,8 +168,8 @@ def describe(compiled: Mapping[str, Mapping[str, Compiled]]) -> Table:
                 f"{bytes_asked / problem.samples:,.1f}",
                 f"{needed.memory / problem.samples:,.1f}",
                 f"{operations / problem.elements:,.1f} per {problem.element}",
-                *(milliseconds(times[key]) for key in ("memory", "vector units", "tensor cores")),
-                f"{milliseconds(max(times.values()))}, {max(times, key=times.__getitem__)}",
+                *(rounded(times[key]) for key in ("memory", "vector units", "tensor cores")),
+                f"{rounded(max(times.values()))}, {max(times, key=times.__getitem__)}",
             )
     table.note(
         "Bytes that programs ask for, and of those what must come from memory or go there: each "
@@ -180,12 +180,12 @@ def describe(compiled: Mapping[str, Mapping[str, Compiled]]) -> Table:
     return table
 
 
-def milliseconds(seconds: float) -> str:
-    """State a time, or nothing where there is none.
+def rounded(seconds: float) -> str:
+    """State a time in microseconds, so that no plot takes it for a measured one; or nothing.
 
     Examples
     --------
-    >>> milliseconds(0.0000712), milliseconds(0.0)
-    ('0.071 ms', '')
+    >>> rounded(0.0000712), rounded(0.0)
+    ('71.2 µs', '')
     """
-    return f"{1e3 * seconds:,.2g} ms" if seconds else ""
+    return f"{1e6 * seconds:,.3g} µs" if seconds else ""
