@@ -1,7 +1,8 @@
 """Kernels for correlations of loss trajectories; they know arrays only, no files.
 
 Each has a plain float64 definition (`ltc_kernels.reference`) and a compiled CPU implementation
-(`ltc_kernels.cpu`), under the same names and with the same meaning.
+(`ltc_kernels.cpu`), and those that gain by it one for a GPU (`ltc_kernels.gpu`), under the same
+names and with the same meaning.
 """
 
 from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references

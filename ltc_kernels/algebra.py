@@ -51,7 +51,9 @@ class PreparedReferences:
     trajectories: NDArray[np.float64]
     weights: NDArray[np.float32]
     defined: NDArray[np.bool_]
-    placed: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    placed: dict[tuple[str, str], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class PreparedPairs:
     counts: NDArray[np.int64]
     starts: NDArray[np.int64]
     incomplete_starts: NDArray[np.int64]
-    placed: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    placed: dict[tuple[str, str], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
 
 def signal_length(num_checkpoints: int, signal: Signal) -> int:

@@ -8,6 +8,7 @@ without sparsity.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 from ltc_kernels.backends import interpreted
@@ -147,6 +148,13 @@ def target_of(device: Any) -> Target:
         raise BackendUnavailableError(
             f"kernels for a GPU run on a CUDA or ROCm device, got {device}"
         )
+    return _ask_driver(device)
+
+
+@cache
+def _ask_driver(device: Any) -> Target:
+    """What the driver says of a device: once, because that doesn't change."""
+    import torch
     from triton.runtime import driver
 
     with torch.cuda.device(device):

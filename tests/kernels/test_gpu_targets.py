@@ -1,19 +1,21 @@
 """Targets and launches, as far as they need no GPU."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
-from ltc_kernels import BackendUnavailableError
+from ltc_kernels import BackendUnavailableError, prepare_references
 
 pytest.importorskip("triton")
 
 from triton.backends.compiler import GPUTarget
 
-from ltc_kernels.gpu import missing, targets
+from ltc_kernels.gpu import group, launching, missing, targets
 from ltc_kernels.gpu.specialisations import specialisations
 from ltc_kernels.gpu.tiles import as_tile, empty_tile, row_length, whole
 
@@ -86,6 +88,42 @@ def test_a_launch_checks_what_the_kernel_will_believe():
     ]:
         with pytest.raises(error, match=message):
             form.launch(nothing, "cpu", **(good | change))
+
+
+def test_a_launch_hands_arguments_over_in_the_order_of_the_kernel(monkeypatch):
+    launched = []
+
+    class Compiled:
+        def __getitem__(self, programs):
+            return lambda *arguments: launched.append((programs, arguments))
+
+    monkeypatch.setattr(launching, "_compiled_on", lambda *_: Compiled())
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+    losses = torch.zeros((3, 64), dtype=torch.float16)
+    counts = torch.zeros(3, dtype=torch.int32)
+    missing._specialise("fp16").launch(
+        (3, 1, 1), "cuda:0", stride=64, blocks=1, num_samples=50, counts=counts, losses=losses
+    )
+    ((programs, arguments),) = launched
+    assert programs == (3, 1, 1)
+    assert arguments[0] is losses
+    assert arguments[1] is counts
+    assert arguments[2:] == (64, 50, 1, missing.BLOCK)
+
+
+@pytest.mark.parametrize("target", targets.TARGETS.values(), ids=targets.TARGETS)
+def test_a_thread_of_the_group_kernel_loads_16_bytes(target):
+    for element_size in (2, 4):
+        tile = group.tile(element_size, target)
+        assert tile.vector * element_size == 16
+        assert tile.lanes == target.warp_size  # one warp, which waits for no other
+        assert tile.samples == tile.lanes * tile.vector
+
+
+def test_prepared_references_that_change_are_placed_anew():
+    prepared = prepare_references(np.array([[3.0, 2.0, 1.0]]), signal="loss")
+    prepared.placed["weights", "cpu"] = None
+    assert not dataclasses.replace(prepared, weights=-prepared.weights).placed
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 63, 64, 65, 1_281_167])
