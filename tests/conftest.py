@@ -27,9 +27,15 @@ def s3_server():
         yield port
 
 
-@pytest.fixture
-def s3_proxy(s3_server):
-    """A proxy before it; see `object_server.Proxy`."""
+@pytest.fixture(scope="session")
+def s3_session(s3_server):
     proxy = object_server.Proxy(s3_server)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def s3_proxy(s3_session):
+    """A proxy before it, without faults; see `object_server.Proxy`."""
+    s3_session.reset()
+    return s3_session

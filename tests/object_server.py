@@ -171,10 +171,10 @@ class Proxy:
         if kind and kind.isdigit():
             self.log.append((method, key, int(kind)))
             return int(kind), [], fault.body, None
-        if kind == "slow":
-            time.sleep(fault.seconds)
         status, answered, content = self.forward(method, path, body, headers)
         self.log.append((method, key, kind or status))
+        if kind == "slow":
+            time.sleep(fault.seconds)
         if kind == "lose":
             raise CutError
         return status, answered, content, len(content) // 2 if kind == "half" else None

@@ -65,9 +65,9 @@ class LocalSite(Site):
 class S3Site(Site):
     """A place of its own in the bucket of the S3 server, reached through the proxy."""
 
-    def __init__(self, proxy):
+    def __init__(self, proxy, prefix=None):
         self.proxy = proxy
-        self.prefix = f"test{next(NUMBERS)}/run.zarr"
+        self.prefix = prefix or f"test{next(NUMBERS)}/run.zarr"
         self.path = f"s3://{BUCKET}/{self.prefix}"
         self.options = {
             "endpoint": f"http://127.0.0.1:{proxy.port}",

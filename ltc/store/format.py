@@ -150,7 +150,7 @@ def parse_array(data: bytes | None, place: str) -> Document:
 def _parse(data: bytes, place: str, node_type: str) -> Document:
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreFormatError(f"{place}: {ROOT} is not JSON ({error})") from error
     if not isinstance(document, dict) or document.get("zarr_format") != 3:
         raise StoreFormatError(f"{place}: {ROOT} is not Zarr v3 metadata")

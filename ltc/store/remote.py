@@ -13,6 +13,7 @@ import random
 import re
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -24,7 +25,7 @@ from ltc.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
     from types import ModuleType
 
     from typing_extensions import Buffer
@@ -300,11 +301,14 @@ def _import_obstore(name: str) -> ModuleType:
 def _open(address: Address, storage_options: Mapping[str, Any]) -> Any:
     from obstore.store import GCSStore, HTTPStore, S3Store
 
-    options = dict(storage_options)
-    # An address or endpoint with http:// is asked for by name; repeating is done here.
-    options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
-    options.setdefault("retry_config", {"max_retries": 0})
+    if not isinstance(storage_options, Mapping):
+        raise ArgumentTypeError(
+            f"storage_options must be a mapping, got {type(storage_options).__name__}"
+        )
+    # Repeating is done here. An endpoint or address with http:// is asked for by name.
+    options = {"retry_config": {"max_retries": 0}, **storage_options}
     try:
+        options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
         if not address.writable:
             return HTTPStore(str(address), **options)
         kind = S3Store if address.scheme == "s3" else GCSStore

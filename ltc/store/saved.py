@@ -75,5 +75,5 @@ def _is_there(data: bytes | None) -> bool:
         return False
     try:
         return bool(json.loads(data).get("node_type") != "group")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return True  # damaged, which whoever reads them will say
