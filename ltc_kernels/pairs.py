@@ -1,6 +1,7 @@
 """The public kernels for pairs: every training sample with every validation sample."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -8,12 +9,11 @@ from numpy.typing import NDArray
 
 from ltc_kernels import reference as float64_reference
 from ltc_kernels.algebra import Signal
-from ltc_kernels.backends import as_numpy, choose
+from ltc_kernels.backends import as_numpy, choose, is_tensor
 from ltc_kernels.checks import check_k, check_losses, check_pair, check_samples, check_signal
 from ltc_kernels.errors import ArgumentValueError
 
 Ends = Literal["largest", "smallest", "both"]
-SERVED: Final = ("reference", "cpu")
 ENDS: Final[tuple[str, ...]] = get_args(Ends)
 QUERY_BYTES: Final = 32 * 2**20  # of the queries of one search, in float32
 FOUND_BYTES: Final = 64 * 2**20  # of what one search holds for results, before they are copied
@@ -29,15 +29,16 @@ def pair_correlation(train: Any, val: Any, *, signal: str, backend: str = "auto"
         arrays or torch tensors.
     signal : {"loss", "difference"}
         Correlate the losses or their consecutive differences.
-    backend : {"auto", "reference", "cpu"}
+    backend : {"auto", "reference", "cpu", "gpu"}
         ``"auto"`` picks by the device of ``train``; ``"reference"`` is the slow definition in
         float64.
 
     Returns
     -------
     array of float32, shape (M, N)
-        NaN where fewer than three values are common, or where either side doesn't vary. Within
-        1e-5 of the float64 definition. Takes less than 200 MB beside that.
+        On the device of ``train``. NaN where fewer than three values are common, or where either
+        side doesn't vary. Within 1e-5 of the float64 definition. Takes less than 200 MB beside
+        that. On a GPU, rows begin at multiples of 64 elements.
 
     Raises
     ------
@@ -54,10 +55,15 @@ def pair_correlation(train: Any, val: Any, *, signal: str, backend: str = "auto"
     >>> pair_correlation(losses, losses[:, :1], signal="loss").round(3)
     array([[ 1., -1.]], dtype=float32)
     """
-    implementation = choose(backend, train, served=SERVED)
+    implementation = choose(backend, train)
+    checked = check_signal(signal)
+    if implementation == "gpu":
+        from ltc_kernels import gpu
+        from ltc_kernels.gpu.checks import check_pair as check_tensors
+
+        return gpu.pair_correlation(*check_tensors(train, val), signal=checked)
     samples, restore = as_numpy(train)
     samples, queries = check_pair(samples, as_numpy(val)[0])
-    checked = check_signal(signal)
     if implementation == "reference":
         return restore(float64_reference.pair_correlation(samples, queries, signal=checked))
     from ltc_kernels.cpu.pairs import pair_correlation
@@ -84,7 +90,7 @@ def pair_topk(
         Correlate the losses or their consecutive differences.
     largest : bool
         Look for the largest correlations, or for the smallest: the most conflicting samples.
-    backend : {"auto", "reference", "cpu"}
+    backend : {"auto", "reference", "cpu", "gpu"}
         As in `pair_correlation`.
 
     Returns
@@ -107,11 +113,16 @@ def pair_topk(
     >>> indices, values.round(3)
     (array([[ 0,  2,  1, -1]]), array([[ 1.   ,  0.866, -1.   ,    nan]], dtype=float32))
     """
-    implementation = choose(backend, train, served=SERVED)
-    samples, restore = as_numpy(train)
-    samples, queries = check_pair(samples, as_numpy(val)[0])
+    implementation = choose(backend, train)
     checked, size = check_signal(signal), check_k(k)
     ends: Ends = "largest" if largest else "smallest"
+    if implementation == "gpu":
+        from ltc_kernels import gpu
+        from ltc_kernels.gpu.checks import check_pair as check_tensors
+
+        return gpu.pair_topk(*check_tensors(train, val), size, signal=checked, largest=largest)
+    samples, restore = as_numpy(train)
+    samples, queries = check_pair(samples, as_numpy(val)[0])
     shape = (queries.shape[1], size)
     values, indices = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int64)
     for some in query_slices(queries, size):
@@ -128,16 +139,17 @@ class PairSearch:
 
     Parameters
     ----------
-    val : ndarray of float16 or float32, shape (T, M)
-        The queries. `query_slices` divides more of them than should be in memory at once.
+    val : array of float16 or float32, shape (T, M)
+        The queries: a NumPy array or a torch tensor, on the device of the search. `query_slices`
+        divides more of them than should be in memory at once.
     k : int
         How many of each end, 1..1024.
     signal : {"loss", "difference"}
         Correlate the losses or their consecutive differences.
     ends : {"largest", "smallest", "both"}
         What to look for; both cost hardly more than one.
-    backend : {"auto", "reference", "cpu"}
-        As in `pair_correlation`.
+    backend : {"auto", "reference", "cpu", "gpu"}
+        ``"auto"`` picks by the device of ``val``; otherwise as in `pair_correlation`.
 
     Raises
     ------
@@ -155,29 +167,43 @@ class PairSearch:
     """
 
     def __init__(
-        self, val: NDArray[Any], k: int, *, signal: str, ends: Ends = "both", backend: str = "auto"
+        self, val: Any, k: int, *, signal: str, ends: Ends = "both", backend: str = "auto"
     ) -> None:
         if ends not in ENDS:
             raise ArgumentValueError(f"ends must be one of {', '.join(ENDS)}, got {ends!r}")
-        queries, size, checked = check_losses("val", val), check_k(k), check_signal(signal)
+        implementation = choose(backend, val)
+        size, checked = check_k(k), check_signal(signal)
         signs = {"largest": (1,), "smallest": (-1,), "both": (1, -1)}[ends]
-        self._num_checkpoints = len(queries)
         self._last = -1
-        if choose(backend, val, served=SERVED) == "reference":
-            self._search: Any = _ReferenceSearch(queries, size, checked, signs)
+        self._check: Callable[[str, Any], Any] = check_losses
+        self._restore: Callable[[Any], Any] = lambda array: array
+        if implementation == "gpu":
+            from ltc_kernels import gpu
+            from ltc_kernels.gpu.checks import losses_on
+
+            self._check = partial(losses_on, val.device)
+            queries = self._check("val", val)
+            self._search: Any = gpu.PairSearch(queries, size, signal=checked, signs=signs)
         else:
-            from ltc_kernels.cpu.pairs import PairSearch
+            array, self._restore = as_numpy(val)
+            queries = check_losses("val", array)
+            if implementation == "reference":
+                self._search = _ReferenceSearch(queries, size, checked, signs)
+            else:
+                from ltc_kernels.cpu.pairs import PairSearch
 
-            self._search = PairSearch(queries, size, signal=checked, signs=signs)
+                self._search = PairSearch(queries, size, signal=checked, signs=signs)
+        self._num_checkpoints = len(queries)
 
-    def add(self, train: NDArray[Any], samples: NDArray[Any] | None = None) -> None:
+    def add(self, train: Any, samples: Any | None = None) -> None:
         """Take more training samples into account.
 
         Parameters
         ----------
-        train : ndarray of float16 or float32, shape (T, n)
-            Their trajectories.
-        samples : ndarray of integers, shape (n,), optional
+        train : array of float16 or float32, shape (T, n)
+            Their trajectories; on a GPU best as a tile, see `ltc_kernels.gpu.tiles`: others are
+            copied.
+        samples : array of integers, shape (n,), optional
             Their indices, ascending, and higher than all before; by default those that follow.
 
         Raises
@@ -185,7 +211,7 @@ class PairSearch:
         ArgumentValueError, ArgumentTypeError
             A shape, a dtype or an order that doesn't fit.
         """
-        losses = check_losses("train", train)
+        losses = self._check("train", train)
         if len(losses) != self._num_checkpoints:
             raise ArgumentValueError(
                 f"train must have as many checkpoints as val, {self._num_checkpoints}, "
@@ -193,18 +219,23 @@ class PairSearch:
             )
         if samples is None:
             samples = np.arange(self._last + 1, self._last + 1 + losses.shape[1])
+        elif is_tensor(samples):
+            samples = samples.detach().cpu().numpy()
         indices = check_samples(samples, losses.shape[1], self._last)
         if len(indices):
             self._search.add(losses, indices)
             self._last = int(indices[-1])
 
-    def results(self) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Values and indices, shape (M, k), of each end, best first; to be called once, at last."""
-        found: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = self._search.results()
-        return found
+    def results(self) -> list[tuple[Any, Any]]:
+        """Values and indices, shape (M, k), of each end, best first; to be called once, at last.
+
+        Arrays of the kind of ``val``, and on its device.
+        """
+        found = self._search.results()
+        return [(self._restore(values), self._restore(indices)) for values, indices in found]
 
 
-def query_slices(val: NDArray[Any], k: int = 0) -> Iterator[slice]:
+def query_slices(val: Any, k: int = 0) -> Iterator[slice]:
     """Divide queries [T, M] into as many as one search, for ``k`` of both ends, should hold.
 
     Examples

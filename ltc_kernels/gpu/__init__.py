@@ -11,11 +11,20 @@ from ltc_kernels.algebra import MINIMUM_VALUES, PreparedPairs, PreparedReference
 from ltc_kernels.gpu.group import correlate
 from ltc_kernels.gpu.masked import sums_and_counts
 from ltc_kernels.gpu.missing import count_missing
+from ltc_kernels.gpu.pairs import pair_correlation
 from ltc_kernels.gpu.targets import target_of
 from ltc_kernels.gpu.tiles import as_tile
+from ltc_kernels.gpu.topk import PairSearch, pair_topk
 from ltc_kernels.gpu.weights import column_on, trajectories_on, weights_on
 
-__all__ = ["count_missing", "group_correlation", "pair_sums"]
+__all__ = [
+    "PairSearch",
+    "count_missing",
+    "group_correlation",
+    "pair_correlation",
+    "pair_sums",
+    "pair_topk",
+]
 
 
 def group_correlation(losses: Any, references: PreparedReferences, groups: Any) -> Any:

@@ -7,6 +7,7 @@ import torch
 
 from ltc_kernels.backends import is_tensor
 from ltc_kernels.checks import check_groups as check_host_groups
+from ltc_kernels.checks import check_losses as check_host_losses
 from ltc_kernels.errors import ArgumentTypeError, ArgumentValueError
 from ltc_kernels.gpu.launching import ALIGNMENT
 
@@ -22,6 +23,24 @@ def check_losses(name: str, losses: Any) -> Any:
     if losses.dtype not in LOSS_DTYPES:
         raise ArgumentTypeError(f"{name} must be float16 or float32, got {_name(losses.dtype)}")
     return losses.detach()
+
+
+def losses_on(device: Any, name: str, losses: Any) -> Any:
+    """Return trajectories ``[T, N]``, a tensor or a NumPy array, as a tensor on a device."""
+    if is_tensor(losses):
+        return check_losses(name, losses).to(device)
+    return torch.from_numpy(check_host_losses(name, losses)).to(device)
+
+
+def check_pair(train: Any, val: Any) -> tuple[Any, Any]:
+    """Return trajectories ``[T, N]`` and ``[T, M]`` of the same checkpoints, on one device."""
+    samples = check_losses("train", train)
+    queries = losses_on(samples.device, "val", val)
+    if len(samples) != len(queries):
+        raise ArgumentValueError(
+            f"train must have as many checkpoints as val, {len(queries)}, got {len(samples)}"
+        )
+    return samples, queries
 
 
 def check_groups(name: str, groups: Any, length: int, num_groups: int, device: Any) -> Any:

@@ -1,5 +1,7 @@
 """The kernels for a GPU as they are compiled for targets that are not at hand: every form."""
 
+from math import prod
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from benchmarks.compilation import SHIPPED, compile_all
 from benchmarks.compiled import by_target, describe, faults
 from benchmarks.launches import launches
 from benchmarks.traffic import traffic
+from ltc_kernels.gpu.pairs_plan import plan_product
 from ltc_kernels.gpu.specialisations import specialisations
 from ltc_kernels.gpu.targets import TARGETS
 from ltc_kernels.gpu.tiles import row_length
@@ -31,6 +34,32 @@ def test_every_form_compiles(compiled, target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_form_spills_or_takes_more_than_there_is(compiled, target):
     assert [fault for one in compiled[target].values() for fault in faults(one)] == []
+
+
+MATRIX = {"sm_80": "HMMA", "sm_90": "HGMMA", "sm_100": "UTC", "gfx942": "v_mfma"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_pairs_are_three_products_on_tensor_cores(compiled, target):
+    products = [one for one in compiled[target].values() if "UNIT" in one.constants]
+    assert len(products) == 12
+    for one in products:
+        opcodes = one.code.opcodes("matrix")
+        assert opcodes, one
+        assert all(opcode.startswith(MATRIX[target]) for opcode in opcodes), one
+        assert ("tcgen05.mma" in one.texts.get("ptx", "")) == (target == "sm_100"), one
+        issued = set(one.code.positions("matrix"))
+        block = min((loop for loop in one.code.loops if loop & issued), key=len)
+        sizes = [one.constants[name] for name in ("BM", "BN", "BT")]
+        assert one.multiplications(block) == 3 * prod(sizes), one
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_plans_know_the_shared_memory_of_products(compiled, target):
+    for one in compiled[target].values():
+        if one.name.startswith("pair_correlation"):
+            plan = plan_product(one.constants["LONG"], one.name.split(", ")[1], TARGETS[target])
+            assert one.shared <= plan.shared_memory, one
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,6 +12,7 @@ from kernels import cases
 from ltc_kernels import (
     ArgumentTypeError,
     ArgumentValueError,
+    BackendUnavailableError,
     PairSearch,
     pair_correlation,
     pair_topk,
@@ -223,7 +224,8 @@ BAD = [
     ({"val": LOSSES[:3]}, ArgumentValueError, "as many checkpoints as val, 3, got 4"),
     ({"val": LOSSES[0]}, ArgumentValueError, r"val must have shape .* got shape \(3,\)"),
     ({"train": np.zeros((4, 3))}, ArgumentTypeError, "train must be float16 or float32"),
-    ({"backend": "gpu"}, ArgumentValueError, "backend must be one of .* got 'gpu'"),
+    ({"backend": "tpu"}, ArgumentValueError, "backend must be one of .* got 'tpu'"),
+    ({"backend": "gpu"}, BackendUnavailableError, "'gpu' takes torch tensors .* a NumPy array"),
 ]
 
 
