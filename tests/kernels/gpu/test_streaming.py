@@ -10,6 +10,7 @@ import ltc
 from assertions import assert_scores_close
 from kernels import cases
 from ltc import scoring
+from ltc.class_search import ClassSearch
 from ltc.score_plan import plan_score
 
 BAR = SimpleNamespace(update=lambda _count: None)
@@ -48,3 +49,26 @@ def test_scores_are_those_of_the_cpu(store, monkeypatch, signal, reference):
 
 def on_gpu(kernel):
     return lambda *arrays, **options: kernel(*arrays, **options, backend="gpu")
+
+
+@pytest.mark.parametrize("within", ["all", "class"])
+def test_neighbours_are_those_of_the_cpu(store, within):
+    queries = np.array([3, 17, 4, 39])
+    expected = ltc.neighbors(store, queries=queries, k=5, within=within, device="cpu")
+    val = store.read("val", samples=queries)
+    classes = store.labels("train"), store.labels("val")[queries]
+    search = ClassSearch(
+        val,
+        5,
+        signal="difference",
+        device="cpu",
+        classes=classes if within == "class" else None,
+        place=HostPlace(),
+    )
+    assert sum(tile.shape[1] for tile in search.run(store, range(7), memory=10**7)) == 300
+    for places, results in search.results():
+        for ranking, (values, indices) in zip(
+            (expected.aligned, expected.conflicting), results, strict=True
+        ):
+            np.testing.assert_array_equal(indices, ranking.indices[places])
+            assert_scores_close(values, ranking.values[places])
