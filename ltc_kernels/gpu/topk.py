@@ -52,17 +52,27 @@ class PairSearch:
         self._seen = 0
 
     def add(self, train: Any, samples: NDArray[np.int64]) -> None:
-        """Offer more samples [T, n], at least one; ``samples``, on the CPU, ascend."""
+        """Offer more samples [T, n], at least one; ``samples``, on the CPU, ascend.
+
+        Whatever is raised, such as by a device out of memory, the search is as it was before, and
+        the same samples may come again.
+        """
         queries, count = self._best.queries, len(samples)
         if self._seen + count > MOST_SAMPLES:
             raise ArgumentValueError(
                 f"a search takes at most {MOST_SAMPLES} samples, got {self._seen + count}"
             )
-        self._pieces.append(_Piece.of(samples, self._seen, train.device))
+        piece = _Piece.of(samples, self._seen, train.device)
         if queries.num_terms >= MINIMUM_VALUES and queries.size:
-            for columns in spans(count, COLUMNS):
-                some = prepare_samples(train[:, columns], signal=queries.signal)
-                compare(some, queries, Offering(self._best, some, self._seen + columns.start))
+            before = self._best.keys.clone(), self._best.limits.clone()
+            try:
+                for columns in spans(count, COLUMNS):
+                    some = prepare_samples(train[:, columns], signal=queries.signal)
+                    compare(some, queries, Offering(self._best, some, self._seen + columns.start))
+            except BaseException:
+                self._best.keys, self._best.limits = before
+                raise
+        self._pieces.append(piece)
         self._seen += count
 
     def results(self) -> list[tuple[Any, Any]]:

@@ -117,6 +117,30 @@ def test_parts_give_the_same_as_the_whole(place, monkeypatch, ends, k):
         )
 
 
+@pytest.mark.parametrize("k", [7, 70])
+def test_a_part_that_failed_may_come_again(place, monkeypatch, k):
+    """A device out of memory: half of the samples have been offered, and all are once more."""
+    train, val = cases.trajectories(8, 130), cases.trajectories(8, 3, seed=3)
+    search = PairSearch(place(val), k, signal="loss", ends="largest", backend="gpu")
+    monkeypatch.setattr(topk, "COLUMNS", 64)
+    compare, calls = topk.compare, []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        compare(*arguments)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("no more")
+
+    monkeypatch.setattr(topk, "compare", failing)
+    with pytest.raises(torch.OutOfMemoryError):
+        search.add(place(train))
+    for half in (slice(0, 64), slice(64, 130)):
+        search.add(place(train[:, half]))
+    found = tuple(tensor.cpu().numpy() for tensor in search.results()[0])
+    correlations = pair_correlation(train, val, signal="loss", backend="reference")
+    assert_neighbours_agree(found, correlations.astype(np.float64), k)
+
+
 def test_samples_follow_one_another_by_default(place):
     train, val = cases.trajectories(7, 130), cases.trajectories(7, 2, seed=3)
     search = PairSearch(place(val), 3, signal="loss", ends="largest", backend="gpu")
