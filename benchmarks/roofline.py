@@ -22,6 +22,8 @@ from ltc_kernels import (
     group_correlation,
     online_state,
     online_update,
+    pair_correlation,
+    pair_topk,
     prepare_references,
 )
 from ltc_kernels.gpu.targets import TARGETS, Target
@@ -99,6 +101,12 @@ def problems() -> Iterator[Problem]:
     for signal in ("difference", "loss"):
         call = online_call(losses[2], signal)
         yield Problem(f"online_update, {signal}", call, SAMPLES, SAMPLES, "sample")
+    for queries, kernel in ((128, pair_correlation), (50_000, partial(pair_topk, k=10))):
+        val = empty_tile(CHECKPOINTS, queries, torch.float16, "cpu").zero_()
+        call = partial(kernel, losses, val, signal="difference", backend="gpu")
+        name = "pair_correlation" if kernel is pair_correlation else "pair_topk, k = 10"
+        pairs = SAMPLES * queries * (CHECKPOINTS - 1)
+        yield Problem(f"{name}, {queries:,} queries", call, SAMPLES, pairs, "pair of values")
     count = partial(count_missing, losses, backend="gpu")
     yield Problem("count_missing", count, SAMPLES, number, "loss")
 
@@ -185,7 +193,8 @@ def rounded(seconds: float) -> str:
 
     Examples
     --------
-    >>> rounded(0.0000712), rounded(0.0)
-    ('71.2 µs', '')
+    >>> rounded(0.0000712), rounded(0.0373), rounded(0.0)
+    ('71.2 µs', '37,300 µs', '')
     """
-    return f"{1e6 * seconds:,.3g} µs" if seconds else ""
+    number = 1e6 * seconds
+    return f"{number:,.0f} µs" if number >= 1000 else f"{number:.3g} µs" if seconds else ""

@@ -43,8 +43,17 @@ class Rule:
         return found
 
 
+PRODUCT_CHANGES: tuple[dict[str, float], ...] = (
+    {"num_stages": 0.5},
+    {"num_stages": 2},
+    {"num_warps": 0.5},
+    {"block_samples": 0.5},
+    {"block_samples": 2},
+)
 # By the kernel that a work's name begins with.
 RULES = {
+    "pair_correlation": Rule("ltc_kernels.gpu.pairs_product", "plan_product", PRODUCT_CHANGES),
+    "pair_topk": Rule("ltc_kernels.gpu.topk_running", "plan_product", PRODUCT_CHANGES),
     "group_correlation": Rule(
         "ltc_kernels.gpu.group",
         "tile",

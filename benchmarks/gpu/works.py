@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import inputs
-from benchmarks.gpu import peers
+from benchmarks.gpu import pair_works, peers
 from benchmarks.gpu.work import COMPILED, EAGER, OURS, TOLERANCE, Work, close
 from ltc_kernels import (
     group_correlation,
@@ -40,6 +40,9 @@ def works(size: inputs.Size, device: torch.device, compiler: Callable[..., Any])
         for order in ("shuffled", "sorted"):
             yield _group(size, train, means, signal, order, compiler)
     yield _online(size, train, means, compiler)
+    queries = _on(device, val)
+    yield pair_works.matrix(size, train, queries, compiler)
+    yield pair_works.neighbours(size, train, queries, compiler)
 
 
 def _on(device: torch.device, losses: NDArray[np.float16]) -> Tensor:

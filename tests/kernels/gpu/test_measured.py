@@ -1,5 +1,6 @@
 """What is timed on a GPU, at its smallest: works, their checks and their tables."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from benchmarks.timing import Timing
 from ltc_kernels.gpu import group
 
 SMALLEST = SIZES["smallest"]
-FAMILIES = {"group_correlation", "online_update"}
+FAMILIES = {"group_correlation", "online_update", "pair_correlation", "pair_topk"}
 
 
 class FakeClock:
@@ -77,6 +78,20 @@ def test_other_tiles_than_the_rule_chooses_are_checked_and_timed(device):
         f"{first.name}: {fastest} is faster; to choose it, change ltc_kernels.gpu.group.tile."
     ]
     assert "chooses the fastest" in tune.tune([first], FakeClock(), rounds=1).notes[0]
+
+
+def test_every_rule_is_asked_by_its_kernel_and_has_others_to_compare(device):
+    """`choice_of` fails where a kernel asks another function than the table says."""
+    asked = set()
+    for work in works.works(SMALLEST, device, as_it_is):
+        name = work.name.partition(",")[0]
+        if name in tune.RULES:
+            rule = tune.RULES[name]
+            module = importlib.import_module(rule.module)
+            chosen = tune.choice_of(module, rule.function, work.calls[OURS])
+            assert len(rule.instead(chosen)) >= 3, name
+            asked.add(name)
+    assert asked == set(tune.RULES)
 
 
 def test_a_tile_that_gives_wrong_results_is_not_timed(device):
