@@ -85,6 +85,7 @@ def main():
         train(recorder, arguments.path.with_suffix(".pt"), arguments.epochs, device)
     if dist.get_rank() == 0 and arguments.epochs >= 4:
         print(ltc.score(arguments.path).summary())
+    dist.barrier()  # nobody leaves while others still use the group
     dist.destroy_process_group()
 
 
