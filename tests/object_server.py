@@ -83,7 +83,8 @@ class Fault:
         ``"503"`` and other numbers: that answer. ``"refuse"``: the connection is cut before the
         server hears of it. ``"lose"``: it is cut after the server has done it. ``"half"``: it is
         cut within the answer. ``"slow"``: the answer takes `seconds`. ``"hold"``: the connection is
-        cut, and the server hears of it when the proxy is told to let it through.
+        cut, and the server hears of it when the proxy is told to let it through. ``"heedless"``:
+        the server hears of no condition.
     method, key : str
         Patterns of the requests; the key is that below the bucket.
     skip, times : int
@@ -171,6 +172,8 @@ class Proxy:
         if kind and kind.isdigit():
             self.log.append((method, key, int(kind)))
             return int(kind), [], fault.body, None
+        if kind == "heedless":
+            headers = {n: headers[n] for n in headers if not n.lower().startswith("if-")}
         status, answered, content = self.forward(method, path, body, headers)
         self.log.append((method, key, kind or status))
         if kind == "slow":

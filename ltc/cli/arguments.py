@@ -10,7 +10,11 @@ from ltc.errors import ArgumentValueError
 
 Run: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="The store of a run, such as run.zarr.", show_default=False),
+    typer.Argument(
+        metavar="RUN",
+        help="The store of a run, such as run.zarr or s3://bucket/run.zarr.",
+        show_default=False,
+    ),
 ]
 
 

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from zarr.storage import ObjectStore
 
-from ltc.errors import ArgumentValueError, StoreConnectionError, StoreLockedError
+from ltc.errors import ArgumentValueError, StoreConnectionError, StoreError, StoreLockedError
 from ltc.store.format import ROOT, group_document, serialise
 from ltc.store.remote import ObjectChangedError
 
@@ -119,7 +119,7 @@ class RemotePlace:
 
     def is_empty(self) -> bool:
         """Tell whether nothing is there, as far as that can be known."""
-        return not (self.remote.address.writable and self.remote.keys(""))
+        return not self.remote.address.writable or self.remote.is_empty()
 
     def zarr_store(self) -> RemoteStore:
         """Return what zarr reads from."""
@@ -165,6 +165,7 @@ class RemoteObjects:
         self._versions: dict[str, Version] = {}
         self._earlier: dict[str, Version] = {}
         self._lost = False
+        self._conditions_hold = False
         self._process: int | None = os.getpid()
 
     @property
@@ -178,7 +179,7 @@ class RemoteObjects:
 
     def is_empty(self) -> bool:
         """Tell whether nothing is there."""
-        return not self._remote.keys("")
+        return self._remote.is_empty()
 
     def read(self, key: str) -> bytes | None:
         """Return an object's bytes, None if there is none; those of the switch as last known."""
@@ -239,6 +240,8 @@ class RemoteObjects:
         else:
             raise self._unsteady(self._switch)
         self._known, self.certain = (data, version), True
+        if not self._conditions_hold:
+            self._try_condition(data)
         # What a commit replaces was replaced by the one before, too; the rest need not be known.
         self._earlier, self._versions = self._versions, {}
 
@@ -251,7 +254,7 @@ class RemoteObjects:
     def clear(self, kept: Iterable[str]) -> None:
         """Make the metadata of everything else say nothing; chunks without them are nothing."""
         stays = {self._switch, *kept}
-        others = [key for key in self._remote.keys("") if key.endswith(f"/{ROOT}")]
+        others = [key for key in self._remote.list_keys() if key.endswith(f"/{ROOT}")]
         self.write((key, _NO_ARRAY) for key in others if key not in stays)
 
     def trim(self, path: str, rows: int) -> None:
@@ -267,6 +270,24 @@ class RemoteObjects:
 
     def settle(self) -> None:
         """Do nothing: what was written is safe."""
+
+    def _try_condition(self, data: bytes) -> None:
+        """Make sure that this object store heeds conditions: some pass over what they don't know.
+
+        Raises
+        ------
+        StoreError
+            It doesn't.
+        """
+        try:
+            self._remote.put(self._switch, data, None)
+        except ObjectChangedError:
+            self._conditions_hold = True
+            return
+        raise StoreError(
+            f"{self.name}: the object store ignores conditions of writes (If-None-Match), without "
+            "which two writers would destroy each other's commits"
+        )
 
     def _replace(self, key: str, data: Buffer, stopped: threading.Event) -> None:
         version = self._versions.get(key) or self._earlier.get(key)

@@ -199,14 +199,21 @@ class Remote:
             raise ObjectChangedError(key)
         return written
 
-    def keys(self, path: str) -> list[str]:
-        """Return the keys of all objects below a path."""
+    def list_keys(self) -> list[str]:
+        """Return the keys of all objects."""
 
         def list_all() -> list[str]:
-            found = self._obstore.list(self.store, prefix=path or None).collect()
-            return [each["path"] for each in found]
+            return [each["path"] for each in self._obstore.list(self.store).collect()]
 
-        return self._repeat(list_all, f"{path} could not be listed".lstrip())
+        return self._repeat(list_all, "the objects could not be listed")
+
+    def is_empty(self) -> bool:
+        """Tell whether there are no objects; a bucket may have more than can be listed."""
+
+        def list_one() -> bool:
+            return not next(self._obstore.list(self.store, chunk_size=1), None)
+
+        return self._repeat(list_one, "the objects could not be listed")
 
     async def names_async(self, path: str) -> list[str]:
         """Return the names of what is directly below a path."""

@@ -33,14 +33,14 @@ class TestLocal(StoreContract):
 
 
 class Remotely(StoreContract):
+    moments = (30,)  # each request takes some milliseconds; test_remote_faults tries others
+
     @staticmethod
     def fail_writes(site, monkeypatch, after):  # noqa: ARG004
         return fail(monkeypatch, Remote, "put", after)
 
 
 class TestS3(Remotely):
-    stride = 20  # each of its requests takes some milliseconds
-
     @pytest.fixture
     def site(self, s3_proxy):
         return sites.S3Site(s3_proxy)
