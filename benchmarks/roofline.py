@@ -30,6 +30,7 @@ from ltc_kernels.gpu.targets import TARGETS, Target
 from ltc_kernels.gpu.tiles import empty_tile
 
 SAMPLES, CHECKPOINTS, GROUPS = 1_281_167, 90, 1000
+QUERIES, ROWS = 1000, 128  # of a search, and of a matrix of pairs
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,13 @@ def problems() -> Iterator[Problem]:
         yield Problem(f"{name}, {queries:,} queries", call, SAMPLES, pairs, "pair of values")
     count = partial(count_missing, losses, backend="gpu")
     yield Problem("count_missing", count, SAMPLES, number, "loss")
+    pairs: dict[str, Any] = {"signal": "difference", "backend": "gpu"}
+    matrix = partial(pair_correlation, losses, losses[:, :ROWS], **pairs)
+    yield Problem(f"pair_correlation, {ROWS} queries", matrix, SAMPLES, SAMPLES * ROWS, "pair")
+    for k in (10, 100):
+        search = partial(pair_topk, losses, losses[:, :QUERIES], k, **pairs)
+        name = f"pair_topk, {QUERIES:,} queries, k = {k}"
+        yield Problem(name, search, SAMPLES, SAMPLES * QUERIES, "pair")
 
 
 def group_call(losses: torch.Tensor, signal: Any) -> Callable[[], Any]:

@@ -43,7 +43,7 @@ CONSTANTS: Final = {
 @triton.jit
 def load_row(losses, stride, i_t, o, m):
     """Losses of some trajectories at one checkpoint, float64."""
-    p = losses + i_t * stride + o
+    p = losses + stride.to(tl.int64) * i_t + o
     return tl.load(p, mask=m, other=float("nan")).to(tl.float64)
 
 

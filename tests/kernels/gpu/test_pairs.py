@@ -104,6 +104,23 @@ def test_any_arrangement_in_memory(place, rearrange):
     assert_scores_close(actual.cpu().numpy(), expected)
 
 
+def test_addresses_beyond_31_bits(place, device):
+    """Rows 2^30 elements apart; on the host, pages in between are never touched."""
+    num_checkpoints, stride = 4, 2**30
+    if device.type == "cpu":
+        memory = torch.from_numpy(np.empty(num_checkpoints * stride, np.float16))
+    else:
+        memory = torch.zeros(num_checkpoints * stride, dtype=torch.float16, device=device)
+    train = cases.trajectories(num_checkpoints, 70)
+    train[2, 5] = np.nan
+    losses = torch.as_strided(memory, train.shape, (stride, 1))
+    losses.copy_(torch.from_numpy(train))
+    val = cases.trajectories(num_checkpoints, 2, seed=3)
+    actual = pair_correlation(losses, place(val), signal="loss", backend="gpu")
+    expected = pair_correlation(train, val, signal="loss", backend="reference")
+    assert_scores_close(actual.cpu().numpy(), expected)
+
+
 def test_unit_signals_are_those_of_the_definition(place):
     case = cases.case(17, 50, change=cases.missing_in_losses)
     case.losses[:, 3] = 2.0
