@@ -17,6 +17,16 @@ Run: TypeAlias = Annotated[
     ),
 ]
 
+KeptScores: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which of the scores kept in the run to use. Without any, the run is scored with "
+        "the defaults of ltc score.",
+        show_default="the only ones",
+    ),
+]
+
 
 def parse_checkpoints(text: str | None) -> slice | list[int] | None:
     """Return positions of checkpoints, written as a slice or as a list.

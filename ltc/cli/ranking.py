@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ltc.cli.arguments import Run, checked_output
+from ltc.cli.arguments import KeptScores, Run, checked_output
 from ltc.cli.scores import kept_or_new_scores
 
 PICKLES = (".pickle", ".pkl")
@@ -23,15 +23,7 @@ def ranking(
             help="Tell samples by their positions in the run, even if it has integer ids.",
         ),
     ] = False,
-    scores: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of the scores kept in the run to use. Without any, the run is scored with "
-            "the defaults of ltc score.",
-            show_default="the only ones",
-        ),
-    ] = None,
+    scores: KeptScores = None,
 ) -> None:
     """Write the ranking of each class for the papers' training script.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ltc.cli.arguments import Run, checked_output, parse_checkpoints
+from ltc.cli.arguments import KeptScores, Run, checked_output, parse_checkpoints
 
 if TYPE_CHECKING:
     from ltc.scores import Scores
@@ -153,15 +153,7 @@ def select(
             show_default="none",
         ),
     ] = None,
-    scores: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of the scores kept in the run to use. Without any, the run is scored with "
-            "the defaults of ltc score.",
-            show_default="the only ones",
-        ),
-    ] = None,
+    scores: KeptScores = None,
 ) -> None:
     """Select a coreset, write it to a file, and print what is in it.
 
