@@ -1,6 +1,7 @@
 """What is left when one of several processes dies: every commit, and nothing of the last one."""
 
 import os
+import time
 from pathlib import Path
 
 import kills
@@ -39,6 +40,7 @@ def record_forever(rank, path, seed, log):
             before = len(recorder.checkpoints)
             rewinds = before > 3 and random.random() < 0.2
             after = int(random.integers(before)) if rewinds else before + 1
+            began = time.perf_counter()
             if rewinds:
                 said.write(f"{before} {after}\n")
                 recorder.rewind(after - 1)
@@ -48,12 +50,14 @@ def record_forever(rank, path, seed, log):
                 recorder.commit(before)
             said.write(f"{after}\n")
             assert len(recorder.checkpoints) == after
+            # As long as it took, so that kills come between, too, however fast the machine is.
+            time.sleep(time.perf_counter() - began)
 
 
 def test_processes_killed_at_random_moments(processes, path, tmp_path):
     """SIGKILL, fifty times: in turn of rank 0, which writes, and of another, of 2 or 4."""
     random = np.random.default_rng(0)
-    known, commits = {}, 0
+    known, commits, inside = {}, 0, {True: 0, False: 0}
     for kill in range(KILLS):
         size, log = 4 if kill % 5 == 4 else 2, tmp_path / f"{kill}.log"
         victim = 0 if kill % 2 == 0 else int(random.integers(1, size))
@@ -68,9 +72,11 @@ def test_processes_killed_at_random_moments(processes, path, tmp_path):
                 assert outcome.error[0] == "DistributedError", outcome.error[1]
         said = log.read_text().splitlines() if log.exists() else []
         possible = {int(number) for number in said[-1].split()} if said else None
+        inside[possible is not None and len(possible) == 2] += 1
         known = kills.check_after_kill(path, known, possible, **SIZES)
         commits += sum(" " not in line for line in said)
     assert commits > KILLS, "the processes hardly lived"
+    assert min(inside.values()) > KILLS // 10, "kills came in a commit, or between commits, only"
     processes.run(commit_once, 2, path)
     assert not list(path.rglob("*.partial"))
     kills.check_after_kill(path, known, {len(known) + 1}, **SIZES)
