@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,9 @@ import torch.distributed as dist
 from ltc.errors import LtcError
 
 SECONDS = 60  # after which a process hangs
+# About one death in a thousand, gloo sends to a process that is no more, and doesn't notice before
+# the group's own timeout, which is half an hour unless something else is asked for.
+PATIENCE = timedelta(seconds=20)
 
 
 @cache
@@ -42,7 +46,11 @@ def call(job, rank, folder):
     torch.set_num_threads(1)
     try:
         dist.init_process_group(
-            "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=job["size"]
+            "gloo",
+            init_method=f"file://{folder}/meeting",
+            rank=rank,
+            world_size=job["size"],
+            timeout=PATIENCE,
         )
         Path(folder, f"{rank}.there").touch()
         outcome["result"] = getattr(load(job["file"]), job["name"])(rank, *job["arguments"])

@@ -266,7 +266,8 @@ class Recorder(Session):
         If it fails, the store holds what it held before, and what was recorded is still pending. Of
         several processes all call this. When it returns, in any of them, the checkpoint is written;
         if it raises, it raises in all. If a process dies meanwhile, the others raise as soon as
-        their process group tells them; whether the checkpoint was written, the store knows.
+        their process group tells them, at the latest after its timeout; whether the checkpoint was
+        written, the store knows.
 
         Parameters
         ----------
