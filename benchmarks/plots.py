@@ -95,7 +95,8 @@ def _draw(axis: Any, table: Table, pattern: re.Pattern[str], columns: list[int])
     axis.tick_params(axis="x", labelsize=7)
     axis.set_title(table.title, size=9, loc="left")
     if len(columns) > 1 or pattern is MEMORY:
-        axis.legend(fontsize=7, loc="lower right")
+        # Beside the bars: inside, it covers the figures of some.
+        axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def _text(pattern: re.Pattern[str], value: float) -> str:

@@ -8,6 +8,7 @@ looked at, because reading a value would make the host wait for the device; see
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_TORCH_INTEGERS = {f"torch.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
 def losses_batch(index: Any, losses: Any, size: int) -> Batch:
@@ -100,7 +100,12 @@ def is_tensor(value: object) -> TypeGuard[torch.Tensor]:
 
 
 def _array(value: Any) -> NDArray[Any] | torch.Tensor:
-    return value.detach() if is_tensor(value) else np.asarray(value)
+    return _detached(value) if is_tensor(value) else np.asarray(value)
+
+
+def _detached(value: torch.Tensor) -> torch.Tensor:
+    # Of what has no graph, which most batches hold, no second tensor is made.
+    return value.detach() if value.requires_grad else value
 
 
 def _index_array(value: Any) -> NDArray[Any] | torch.Tensor:
@@ -117,7 +122,7 @@ def _index_array(value: Any) -> NDArray[Any] | torch.Tensor:
 
 def _tensor(value: Any) -> torch.Tensor:
     if is_tensor(value):
-        return value.detach()
+        return _detached(value)
     import torch
 
     array = np.asarray(value)
@@ -130,7 +135,16 @@ def _tensor(value: Any) -> torch.Tensor:
 def _is_integer(value: NDArray[Any] | torch.Tensor) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "iu"
-    return str(value.dtype) in _TORCH_INTEGERS
+    return value.dtype in _torch_integers()
+
+
+@cache
+def _torch_integers() -> frozenset[torch.dtype]:
+    import torch
+
+    return frozenset(
+        getattr(torch, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
+    )
 
 
 def _is_floating(value: NDArray[Any] | torch.Tensor) -> bool:

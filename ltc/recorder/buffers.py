@@ -79,12 +79,16 @@ class HostBuffer:
     def __init__(self, size: int, words: NDArray[np.float32] | None = None) -> None:
         self.words = np.zeros((2, size + GUARDS), np.float32) if words is None else words
         self._sums, self._counts = self.words[:, 1 : size + 1]
+        self._ones = np.ones(0, np.float32)
 
     def add(self, batch: HostBatch) -> None:
         """Add a checked batch; an index may occur more than once."""
+        length = batch.index.size
+        if self._ones.size < length:
+            self._ones = np.ones(length, np.float32)
         np.add.at(self._sums, batch.index, batch.losses * _HOST_SCALE)
         # A scalar 1 would take NumPy's slow path, ten times slower.
-        np.add.at(self._counts, batch.index, np.ones(batch.index.size, np.float32))
+        np.add.at(self._counts, batch.index, self._ones[:length])
 
     def totals(self, begin: int, end: int) -> Totals:
         """Return views of the buffer's own array, to be read before the next `add`."""
