@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from tqdm.auto import tqdm
 
-from ltc.agreement import spearman
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.evaluation.agreement import overlap, rank_agreement
 from ltc.lost_losses import warn_of_lost_losses
 from ltc.references import mean_references
 from ltc.score_plan import ScorePlan, plan_score
@@ -181,11 +181,11 @@ def stability(
     labels = None if plan.labels is None else plan.labels[picked]
     if plan.num_groups > 1 and labels is not None:
         groups = labels
-    correlation, overlap = _compare(plan, losses, means, groups, labels, fraction, progress)
+    agreement, common = _compare(plan, losses, means, groups, labels, fraction, progress)
     return Stability(
         checkpoints=store.checkpoints[plan.rows],
-        correlation=correlation,
-        overlap=overlap,
+        correlation=agreement,
+        overlap=common,
         fraction=fraction,
         num_samples=picked.size,
         num_train=store.num_train,
@@ -302,14 +302,12 @@ def _compare(
 
     (final,) = deque(_prefixes(plan, losses, means, groups), maxlen=1)
     best = coreset(final)
-    correlation, overlap = np.full((2, len(losses)), np.nan)
+    agreement, common = np.full((2, len(losses)), np.nan)
     prefixes = _prefixes(plan, losses, means, groups)
     for t, values in enumerate(
         tqdm(prefixes, total=len(losses), desc="compare", disable=not progress)
     ):
-        common = ~(np.isnan(values) | np.isnan(final))
-        if common.any():
-            correlation[t] = spearman(values[common], final[common])
-            both = np.intersect1d(best, coreset(values), assume_unique=True)
-            overlap[t] = both.size / best.size if best.size else np.nan
-    return correlation, overlap
+        if not (np.isnan(values) | np.isnan(final)).all():
+            agreement[t] = rank_agreement(values, final)
+            common[t] = overlap(best, coreset(values))
+    return agreement, common

@@ -23,6 +23,7 @@ PACKAGES = (ltc, ltc_kernels)
 TOOLS = {
     "accelerate",
     "dask",
+    "dattri",
     "faiss-cpu",
     "hypothesis",
     "lightning",

@@ -6,7 +6,7 @@ from ltc.errors import LtcError
 
 __all__ = ["DatasetFormatError", "DatasetNotFoundError", "MissingExtraError", "require_extra"]
 
-_EXTRA = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "scipy": "scipy"}
+_EXTRA = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
 
 
 class MissingExtraError(LtcError, ImportError):

@@ -7,29 +7,16 @@ from numpy.typing import NDArray
 
 import ltc
 from ltc.demo.experiment import Part, Row, Run
+from ltc.evaluation import rank_agreement
 from ltc_kernels import group_correlation
 
 __all__ = [
-    "flipped_auc",
     "flipped_share",
     "pass_scores",
-    "rank_correlation",
     "recorder_share",
     "seconds_per_commit",
     "storage_correlation",
 ]
-
-
-def flipped_auc(run: Run, scores: ltc.Scores) -> float:
-    """Return the area under the ROC curve for finding flipped labels of `run` by low `scores`.
-
-    The chance that a sample with a flipped label scores lower than one without; samples without a
-    defined score are left out.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    defined = ~scores.undefined
-    return float(roc_auc_score(run.flipped[defined], -scores.values[defined]))
 
 
 def flipped_share(part: Part, row: Row, size: float) -> NDArray[np.float64]:
@@ -43,20 +30,13 @@ def storage_correlation(run: Run) -> float:
     Between scores of the float16 values in the store and of the float32 losses that they were
     rounded from.
     """
-    return rank_correlation(run.scores, _scores(run, run.recording.train_losses))
+    float_scores = _scores(run, run.recording.train_losses)
+    return rank_agreement(run.scores.values, float_scores.values)
 
 
 def pass_scores(run: Run) -> ltc.Scores:
     """Return the scores of training losses from passes of their own, at the same checkpoints."""
     return _scores(run, run.recording.pass_losses)
-
-
-def rank_correlation(scores: ltc.Scores, others: ltc.Scores) -> float:
-    """Return Spearman's rank correlation over the samples whose scores are defined in both."""
-    from scipy.stats import spearmanr
-
-    defined = ~(scores.undefined | others.undefined)
-    return float(spearmanr(others.values[defined], scores.values[defined]).statistic)
 
 
 def _scores(run: Run, train_losses: NDArray[np.float32]) -> ltc.Scores:

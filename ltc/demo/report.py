@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+import ltc
 from ltc.demo.experiment import Part, Plan, Row
 from ltc.demo.measures import (
-    flipped_auc,
     flipped_share,
     pass_scores,
-    rank_correlation,
     recorder_share,
     seconds_per_commit,
     storage_correlation,
 )
+from ltc.evaluation import flipped_auc, rank_agreement
 
 __all__ = ["accuracy_csv", "compose"]
 
@@ -102,7 +102,7 @@ def _part(plan: Plan, part: Part) -> list[str]:
     passes = [pass_scores(run) for run in part.runs]
     agreement = np.array(
         [
-            rank_correlation(run.scores, scores)
+            rank_agreement(run.scores.values, scores.values)
             for run, scores in zip(part.runs, passes, strict=True)
         ]
     )
@@ -113,11 +113,9 @@ def _part(plan: Plan, part: Part) -> list[str]:
     accuracy = _table(plan, part, part.accuracy.__getitem__, part.everything)
     if not part.flip:
         return ["Clean labels", *accuracy, modes]
-    aucs = np.array([flipped_auc(run, run.scores) for run in part.runs])
-    later = np.array([flipped_auc(run, run.later_scores) for run in part.runs])
-    passed = np.array(
-        [flipped_auc(run, scores) for run, scores in zip(part.runs, passes, strict=True)]
-    )
+    aucs = _aucs(part, [run.scores for run in part.runs])
+    later = _aucs(part, [run.later_scores for run in part.runs])
+    passed = _aucs(part, passes)
     wrong = np.array([run.flipped.mean() for run in part.runs])
     return [
         f"{part.flip:.0%} of the training and validation labels flipped",
@@ -130,6 +128,15 @@ def _part(plan: Plan, part: Part) -> list[str]:
         "Flipped labels in the coresets, %",
         *_table(plan, part, lambda cell: flipped_share(part, *cell), wrong),
     ]
+
+
+def _aucs(part: Part, scores: Sequence[ltc.Scores]) -> NDArray[np.float64]:
+    return np.array(
+        [
+            flipped_auc(found.values, run.flipped)
+            for run, found in zip(part.runs, scores, strict=True)
+        ]
+    )
 
 
 def _table(

@@ -6,9 +6,9 @@ import scipy.stats
 
 import ltc
 from kernels import cases
-from ltc.agreement import spearman
 from ltc.cli import main
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.evaluation.agreement import spearman
 from ltc.stability import stability, stability_table
 
 NUM_TRAIN, NUM_VAL, CLASSES, CHECKPOINTS = 400, 60, 4, 14
