@@ -1,0 +1,1 @@
+"""The papers' figures on data in reach: ``python -m benchmarks.paper FIGURE --dataset NAME``."""
