@@ -14,13 +14,17 @@
 It needs nothing but NumPy: ``import ltc.evaluation``.
 """
 
+from ltc.evaluation.accuracies import AccuracyCurve
 from ltc.evaluation.agreement import overlap, rank_agreement
+from ltc.evaluation.curves import accuracy_curve
 from ltc.evaluation.datamodels import lds
 from ltc.evaluation.intervals import Interval, bootstrap_interval, paired_difference
 from ltc.evaluation.labels import class_accuracy, flipped_auc, worst_class_accuracy
 
 __all__ = [
+    "AccuracyCurve",
     "Interval",
+    "accuracy_curve",
     "bootstrap_interval",
     "class_accuracy",
     "flipped_auc",
