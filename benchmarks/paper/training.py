@@ -114,6 +114,11 @@ class Trainer:
             self._optimizer, self.iterations
         )
 
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step; 0 after the last."""
+        return float(self._schedule.get_last_lr()[0])
+
     def batches(self) -> Iterator[Tensor]:
         """Yield each sample once, in batches of nearly equal size, while iterations remain."""
         order = torch.randperm(len(self._labels), generator=self._generator)
