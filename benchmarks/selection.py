@@ -36,6 +36,9 @@ def make_scores(samples: int, classes: int) -> Scores:
 
 def cases(scores: Scores) -> dict[str, Callable[[], object]]:
     """Return what is measured: rankings, and a tenth selected in every way."""
+    rng = np.random.default_rng(1)
+    clusters = 20 * scores.labels + rng.integers(20, size=scores.values.size)
+    confidence = rng.uniform(size=scores.values.size)
     return {
         "ranking by class": scores.ranking,
         "ranking of all": lambda: scores.ranking(by=None),
@@ -46,6 +49,8 @@ def cases(scores: Scores) -> dict[str, Callable[[], object]]:
             fraction=0.1, strategy="stratified", cutoff=0.2
         ),
         "random": lambda: scores.select(fraction=0.1, strategy="random"),
+        "coverage": lambda: scores.select(fraction=0.1, strategy="coverage", clusters=clusters),
+        "beta": lambda: scores.select(fraction=0.1, strategy="beta", confidence=confidence),
         "summary": scores.summary,
     }
 

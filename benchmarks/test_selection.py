@@ -12,6 +12,8 @@ NAMES = [
     "top, equal, cutoff",
     "stratified, cutoff",
     "random",
+    "coverage",
+    "beta",
     "summary",
 ]
 

@@ -7,6 +7,7 @@ sample by how its loss moves with the validation loss (`score`), and select a co
 Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
 """
 
+from ltc.clustering import clusters
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
 from ltc.importers import import_losses
@@ -33,6 +34,7 @@ __all__ = [
     "Stability",
     "Store",
     "ValidationQuality",
+    "clusters",
     "correlation",
     "import_losses",
     "load_scores",

@@ -14,7 +14,7 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.score_files import read_npz, write_npz
 from ltc.selection import Coreset
 from ltc.selection.picks import select
-from ltc.selection.plan import Balance, Strategy, plan_selection
+from ltc.selection.plan import EXPONENT, Balance, Strategy, plan_selection
 from ltc.selection.ranking import best_first, stable_order
 from ltc.store import Store, open_store
 from ltc.tables import scores_table
@@ -133,6 +133,9 @@ class Scores:
         cutoff: float = 0.0,
         seed: int = 0,
         exclude: ArrayLike | None = None,
+        clusters: ArrayLike | None = None,
+        confidence: Scores | ArrayLike | None = None,
+        exponent: float = EXPONENT,
     ) -> Coreset:
         """Select a coreset of exactly the size that is asked for.
 
@@ -146,20 +149,35 @@ class Scores:
         balance : {"class", "equal", None}
             ``"class"``: shares proportional to the sizes of the classes, by largest remainder.
             ``"equal"``: the same number from each class. None: one ranking, whatever the classes.
-        strategy : {"top", "stratified", "random"}
+        strategy : {"top", "stratified", "random", "coverage", "beta"}
             What is taken from what the cutoff leaves. ``"top"``: the highest scores.
             ``"stratified"``: an equal number, drawn at random, from each of 50 strata that divide
             the range of the class's scores into equal widths; what small strata lack comes from
             larger ones (Coverage-centric Coreset Selection, ICLR 2023). ``"random"``: any, whatever
-            their scores.
+            their scores. ``"coverage"``: an equal number, drawn at random, from each of the class's
+            `clusters`; what small ones lack comes from larger ones (S2L, arXiv 2403.07384).
+            ``"beta"``: drawn with a chance proportional to the score times a Beta density of
+            `confidence` that moves to easier samples the smaller the coreset is (DUAL, arXiv
+            2502.06905); those with scores of at most 0 come last.
         cutoff : float
             Share of each class's defined scores, in 0..1, rounded down, that is set aside, the
             lowest first. It keeps out what is likely to be mislabelled. It goes by class for every
             `balance`, by all samples only where there are no labels.
         seed : int
-            For ``"stratified"`` and ``"random"``; the same seed gives the same samples.
+            For all strategies but ``"top"``; the same seed gives the same samples.
         exclude : array of int, optional
             Indices of samples that are not to be selected, in any order.
+        clusters : array of int, shape (N,), optional
+            The cluster of each sample, for ``"coverage"`` and only there: ``ltc.clusters(run)``
+            gives them, or any other way to tell kinds of samples apart.
+        confidence : Scores or array of float, shape (N,), optional
+            The mean probability of each sample's label over the checkpoints, in 0..1, for
+            ``"beta"`` and only there: ``ltc.difficulty(run, "confidence")``. A sample without one,
+            NaN, counts as one without a score.
+        exponent : float
+            For ``"beta"``, at least 1: the larger, the later the density leaves samples of middling
+            difficulty for easy ones as the coreset becomes smaller. Its authors take 4 for
+            CIFAR-100.
 
         Returns
         -------
@@ -199,6 +217,9 @@ class Scores:
             cutoff=cutoff,
             seed=seed,
             exclude=exclude,
+            clusters=clusters,
+            confidence=confidence.values if isinstance(confidence, Scores) else confidence,
+            exponent=exponent,
         )
         indices = select(self.values, self.labels, plan)
         return Coreset(

@@ -222,6 +222,31 @@ def add_group_sums(
                 missing[t, group] += 1
 
 
+def nearest_centres(
+    values: NDArray[Any], centres: NDArray[Any], groups: NDArray[Any]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Nearest centre of each sample's group, or -1, and the squared distance or NaN.
+
+    Values (T, N), centres (C, K, T), groups (N,); distances are over the observed values.
+
+    Examples
+    --------
+    >>> values, centres = np.array([[0, 1], [0, np.nan]]), np.array([[[0, 1], [3, 3]]])
+    >>> nearest_centres(values, centres, np.array([0, 0]))
+    (array([0, 0], dtype=int32), array([1., 1.], dtype=float32))
+    """
+    nearest = np.full(values.shape[1], -1, dtype=np.int32)
+    squares = np.full(values.shape[1], np.nan, dtype=np.float32)
+    for i, x in enumerate(np.asarray(values, dtype=np.float64).T):
+        observed = np.isfinite(x)
+        own = centres[groups[i]].astype(np.float64)
+        there = np.flatnonzero(~np.isnan(own[:, 0]))
+        if there.size:
+            distances = ((x[observed] - own[there][:, observed]) ** 2).sum(axis=1)
+            nearest[i], squares[i] = there[distances.argmin()], distances.min()
+    return nearest, squares
+
+
 def round_losses(losses: NDArray[Any]) -> tuple[NDArray[np.float16], int, int]:
     """Losses of any shape as a store holds them, and how many were clipped and are missing.
 

@@ -10,8 +10,22 @@ import numpy as np
 
 
 def naive_select(
-    values, labels, *, k, balance="class", strategy="top", cutoff=0.0, seed=0, exclude=()
+    values,
+    labels,
+    *,
+    k,
+    balance="class",
+    strategy="top",
+    cutoff=0.0,
+    seed=0,
+    exclude=(),
+    clusters=None,
+    confidence=None,
+    exponent=4.0,
 ):
+    if confidence is not None:
+        pairs = zip(values, confidence, strict=True)
+        values = [math.nan if math.isnan(p) else value for value, p in pairs]
     excluded = set(exclude)
     members = [i for i in range(len(values)) if i not in excluded]
     classes = {i: 0 if labels is None else int(labels[i]) for i in members}
@@ -37,7 +51,10 @@ def naive_select(
     split = equal if balance == "equal" else proportional
     shares = split(min(k, len(pool)), sizes, room)
 
-    draws = [raw >> 32 for raw in np.random.PCG64(seed).random_raw(len(values)).tolist()]
+    bits = np.random.PCG64(seed).random_raw(len(values)).tolist()
+    draws = [raw >> 32 for raw in bits]
+    if strategy == "beta" and members:
+        waits = naive_waits(pool, values, confidence, 1 - k / len(members), exponent, bits)
     chosen = []
     for c, number in shares.items():
         candidates = [i for i in pool if group[i] == c]
@@ -46,6 +63,10 @@ def naive_select(
             chosen += candidates[:number]
         elif strategy == "random":
             chosen += by_chance[:number]
+        elif strategy == "coverage":
+            chosen += covering(by_chance, clusters, number)
+        elif strategy == "beta":
+            chosen += sorted(candidates, key=waits.get)[:number]  # equal ones as in the ranking
         else:
             chosen += stratified(by_chance, values, number)
     rest = [i for i in ranking if i in aside] + undefined
@@ -91,3 +112,31 @@ def stratified(by_chance, values, number):
         budget = (number - len(chosen)) // (50 - visited)
         chosen += stratum[:budget]
     return chosen
+
+
+def covering(by_chance, clusters, number):
+    members = {}
+    for i in by_chance:
+        members.setdefault(int(clusters[i]), []).append(i)
+    smallest_first = sorted(sorted(members), key=lambda c: len(members[c]))
+    chosen = []
+    for visited, c in enumerate(smallest_first):
+        budget = (number - len(chosen)) // (len(members) - visited)
+        chosen += members[c][:budget]
+    return chosen
+
+
+def naive_waits(pool, values, confidence, pruned, exponent, bits):
+    """Exponentially distributed waiting times, at the rate of a sample's weight."""
+    anchors = [float(confidence[i]) for i in pool[:10]]
+    b = 15 * (1 - sum(anchors) / max(len(anchors), 1)) * (1 - pruned**exponent)
+    a = 15 - b
+    waits = {}
+    for i in pool:
+        p = min(max(float(confidence[i]), 2**-24), 1 - 2**-24)
+        uniform = ((bits[i] >> 11) + 0.5) / 2**53
+        waits[i] = math.inf
+        if values[i] > 0:
+            density = (a - 1) * math.log(p) + (b - 1) * math.log(1 - p)
+            waits[i] = math.log(-math.log(uniform)) - density - math.log(values[i])
+    return waits

@@ -1,7 +1,7 @@
 """``ltc score`` and ``ltc select``."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -10,6 +10,8 @@ from ltc.cli.arguments import KeptScores, Run, checked_output, parse_checkpoints
 if TYPE_CHECKING:
     from ltc.scores import Scores
     from ltc.store import Store
+
+PER_CLASS: Final = 20  # as in ltc.clusters, which is imported when it is needed
 
 
 def score(
@@ -131,10 +133,10 @@ def select(
         ),
     ] = None,
     strategy: Annotated[
-        Literal["top", "stratified", "random"],
+        Literal["top", "stratified", "random", "coverage"],
         typer.Option(
             help="top: the highest scores. stratified: equally many from 50 ranges of the score. "
-            "random: any."
+            "random: any. coverage: equally many from clusters of similar trajectories."
         ),
     ] = "top",
     cutoff: Annotated[
@@ -143,7 +145,14 @@ def select(
             help="Share of each class, 0 to 1, with the lowest scores, that is set aside first."
         ),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="For stratified and random.")] = 0,
+    clusters: Annotated[
+        int | None,
+        typer.Option(
+            help="Clusters in each class, for coverage.",
+            show_default=f"{PER_CLASS} for coverage",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For all strategies but top.")] = 0,
     exclude: Annotated[
         str | None,
         typer.Option(
@@ -164,15 +173,20 @@ def select(
     For example:
       ltc select run.zarr --fraction 0.1 -o coreset.npy
       ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
+      ltc select run.zarr --k 5000 --strategy coverage --clusters 20 -o c.npy
       ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
     """
+    from ltc.errors import ArgumentValueError
     from ltc.selection.coreset import SUFFIXES, load_indices
     from ltc.store import open_store
     from ltc.tables import coreset_table
 
     path = checked_output(output, SUFFIXES)
+    if clusters is not None and strategy != "coverage":
+        raise ArgumentValueError(f"--clusters needs --strategy coverage, got {strategy!r}")
     excluded = None if exclude is None else load_indices(exclude)
-    found = kept_or_new_scores(open_store(run), scores)
+    store = open_store(run)
+    found = kept_or_new_scores(store, scores)
     if balance is None:
         balance = "none" if found.labels is None else "class"
     coreset = found.select(
@@ -183,9 +197,21 @@ def select(
         cutoff=cutoff,
         seed=seed,
         exclude=excluded,
+        **_needed_by(strategy, store, clusters, seed),
     )
     coreset.save(path)
     typer.echo(f"{coreset_table(coreset, found)}\n\nwritten to {path}")
+
+
+def _needed_by(strategy: str, store: "Store", per_class: int | None, seed: int) -> "dict[str, Any]":
+    """Return what a strategy needs beside the scores."""
+    progress = sys.stderr.isatty()
+    if strategy == "coverage":
+        from ltc.clustering import clusters
+
+        number = PER_CLASS if per_class is None else per_class
+        return {"clusters": clusters(store, per_class=number, seed=seed, progress=progress)}
+    return {}
 
 
 def kept_or_new_scores(store: "Store", name: str | None) -> "Scores":

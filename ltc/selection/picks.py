@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ltc.selection.beta import ANCHORS, beta_parameters, log_weights
+from ltc.selection.coverage import cells_and_shares
+from ltc.selection.draws import waiting_times
 from ltc.selection.ranking import best_first, first_of_each, numbered, stable_order
 from ltc.selection.shares import equal_shares, proportional_shares, strata_shares
 
@@ -54,6 +57,8 @@ def select(
     if not plan.k:
         return np.empty(0, np.int64)
     classes = np.zeros(values.size, np.int32) if labels is None else numbered(labels)[1]
+    if plan.confidence is not None:  # without one, a score is of no use
+        values = np.where(np.isnan(plan.confidence), np.float32(np.nan), values)
     ranking = best_first(values)
     ranking = ranking[plan.candidates[ranking]]
     number_defined = int(np.count_nonzero(~np.isnan(values[ranking])))
@@ -82,9 +87,15 @@ def _from_pool(
     shares = _shares(groups, pool, plan)
     if plan.strategy == "top":
         return pool[first_of_each(groups[pool], shares)]
+    if plan.confidence is not None:
+        drawn = _drawn(values, pool, plan, plan.confidence)
+        return drawn[first_of_each(groups[drawn], shares)]
     shuffled = _shuffled(pool, values.size, plan.seed)
     if plan.strategy == "random":
         return shuffled[first_of_each(groups[shuffled], shares)]
+    if plan.clusters is not None:
+        cells = cells_and_shares(groups[shuffled], plan.clusters[shuffled], shares)
+        return shuffled[first_of_each(*cells)]
     return shuffled[first_of_each(*_strata(values[shuffled], groups[shuffled], shares))]
 
 
@@ -116,6 +127,24 @@ def _strata(
     cells = np.minimum(strata, STRATA - 1) + groups.astype(np.int64) * STRATA
     sizes = np.bincount(cells, minlength=shares.size * STRATA).reshape(-1, STRATA)
     return cells, strata_shares(shares, sizes).ravel()
+
+
+def _drawn(
+    values: NDArray[np.float32],
+    pool: NDArray[np.int64],
+    plan: SelectionPlan,
+    confidence: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return the pool in the order of a draw with chances that :mod:`ltc.selection.beta` gives.
+
+    Those without a chance come last, best first.
+    """
+    pruned = 1 - plan.k / int(np.count_nonzero(plan.candidates))
+    anchor = float(confidence[pool[:ANCHORS]].mean()) if pool.size else 0.0
+    a, b = beta_parameters(pruned, anchor, plan.exponent)
+    raw = np.random.PCG64(plan.seed).random_raw(values.size)
+    weights = log_weights(values[pool], confidence[pool], a, b)
+    return pool[np.argsort(waiting_times(weights, raw[pool]), kind="stable")]
 
 
 def _shuffled(pool: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Balance: TypeAlias = Literal["class", "equal"] | None
-Strategy: TypeAlias = Literal["top", "stratified", "random"]
+Strategy: TypeAlias = Literal["top", "stratified", "random", "coverage", "beta"]
 
 BALANCES = ("class", "equal", None)
-STRATEGIES = ("top", "stratified", "random")
+STRATEGIES = ("top", "stratified", "random", "coverage", "beta")
+EXPONENT = 4.0  # of the authors of beta sampling for 500 samples a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,9 @@ class SelectionPlan:
     cutoff: float
     seed: int
     candidates: NDArray[np.bool_]  # [N]: not excluded
+    clusters: NDArray[np.int64] | None = None  # [N], for "coverage"
+    confidence: NDArray[np.float64] | None = None  # [N], for "beta"
+    exponent: float = EXPONENT
 
 
 def plan_selection(
@@ -46,6 +50,9 @@ def plan_selection(
     cutoff: float = 0.0,
     seed: int = 0,
     exclude: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    confidence: ArrayLike | None = None,
+    exponent: float = EXPONENT,
 ) -> SelectionPlan:
     """Check the arguments of :meth:`ltc.Scores.select`, which documents them.
 
@@ -55,7 +62,7 @@ def plan_selection(
         Number N of samples.
     labelled : bool
         Whether the samples have labels.
-    fraction, k, balance, strategy, cutoff, seed, exclude
+    fraction, k, balance, strategy, cutoff, seed, exclude, clusters, confidence, exponent
         As :meth:`ltc.Scores.select` takes them.
 
     Raises
@@ -73,6 +80,8 @@ def plan_selection(
     _check_choice("strategy", strategy, STRATEGIES)
     if balance is not None and not labelled:
         raise ArgumentValueError(f"balance must be None for scores without labels, got {balance!r}")
+    _check_needed("clusters", clusters, strategy, "coverage", "ltc.clusters(run)")
+    _check_needed("confidence", confidence, strategy, "beta", 'ltc.difficulty(run, "confidence")')
     candidates = np.ones(size, np.bool_)
     if exclude is not None:
         candidates[_exclude_indices(exclude, size)] = False
@@ -83,7 +92,51 @@ def plan_selection(
         cutoff=_share("cutoff", cutoff),
         seed=_whole_number("seed", seed),
         candidates=candidates,
+        clusters=None if clusters is None else _cluster_numbers(clusters, size),
+        confidence=None if confidence is None else _probabilities(confidence, size),
+        exponent=_at_least_one("exponent", exponent),
     )
+
+
+def _check_needed(name: str, value: object, strategy: str, needed_by: str, source: str) -> None:
+    if strategy == needed_by and value is None:
+        raise ArgumentValueError(
+            f"{name} must be given for strategy {strategy!r}, for instance from {source}"
+        )
+    if strategy != needed_by and value is not None:
+        raise ArgumentValueError(
+            f"{name} must be None for strategy {strategy!r}, which has no use "
+            f"for it; {needed_by!r} has"
+        )
+
+
+def _cluster_numbers(clusters: ArrayLike, size: int) -> NDArray[np.int64]:
+    array = _one_per_sample("clusters", clusters, size)
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"clusters must hold integers, got {array.dtype}")
+    return array.astype(np.int64)
+
+
+def _probabilities(confidence: ArrayLike, size: int) -> NDArray[np.float64]:
+    array = _one_per_sample("confidence", confidence, size)
+    if array.dtype.kind != "f":
+        raise ArgumentTypeError(f"confidence must hold floats, got {array.dtype}")
+    wrong = (array < 0) | (array > 1)  # NaN is neither
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise ArgumentValueError(
+            f"confidence must lie in 0..1, or be NaN, got {array[place]} at position {place}"
+        )
+    return array.astype(np.float64)
+
+
+def _one_per_sample(name: str, values: ArrayLike, size: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.shape != (size,):
+        raise ArgumentValueError(
+            f"{name} must have one entry per sample, shape ({size},), got shape {array.shape}"
+        )
+    return array
 
 
 def _coreset_size(fraction: float | None, k: int | None, available: int, size: int) -> int:
@@ -126,6 +179,16 @@ def _share(name: str, value: Any) -> float:
         raise ArgumentTypeError(f"{name} must be a number in 0..1, got {value!r}")
     if not 0 <= value <= 1:  # NaN fails too
         raise ArgumentValueError(f"{name} must lie in 0..1, got {value}")
+    return float(value)
+
+
+def _at_least_one(name: str, value: Any) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r}")
+    if not 1 <= value < math.inf:  # NaN fails too
+        raise ArgumentValueError(f"{name} must be at least 1 and finite, got {value}")
     return float(value)
 
 

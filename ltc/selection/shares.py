@@ -149,3 +149,55 @@ def strata_shares(budgets: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArr
         shares[groups, strata] = given
         left -= given
     return shares
+
+
+def cluster_shares(
+    budgets: NDArray[np.int64], owners: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Split the budget of every group equally among its clusters, smallest cluster first.
+
+    That is what :func:`strata_shares` does, for groups that have any number of clusters each: what
+    a cluster lacks is passed on to larger ones, and what an equal split leaves over goes to the
+    largest ones.
+
+    Parameters
+    ----------
+    budgets : int64 [G]
+        Samples to take from each group, at most the group's size.
+    owners : int64 [c]
+        The group of each cluster.
+    sizes : int64 [c]
+        Samples in each cluster.
+
+    Returns
+    -------
+    int64 [c]
+        Shares; those of a group add up to its budget. Of clusters of equal size the lower is first.
+
+    Examples
+    --------
+    Two clusters of the first group have fewer than a third of 10; the second group has one:
+
+    >>> cluster_shares(np.array([10, 4]), np.array([0, 0, 1, 0]), np.array([40, 1, 9, 2]))
+    array([7, 1, 4, 2])
+    """
+    order = np.lexsort((sizes, owners))  # stable
+    sizes, owners = sizes[order], owners[order]
+    numbers = np.bincount(owners, minlength=budgets.size)
+    ends = np.cumsum(numbers)
+    waiting = ends[owners] - np.arange(order.size)  # clusters of the group from this one on
+    before = np.concatenate(([0], np.cumsum(sizes)))  # samples in clusters before each
+    taken = before[:-1] - before[ends - numbers][owners]
+    # What there is for each that waits, if all smaller ones have given everything.
+    levels = (budgets[owners] - taken) // waiting
+    limited = sizes > levels  # from some cluster of a group on, all of them
+    groups, firsts = np.unique(owners[limited], return_index=True)
+    first = np.flatnonzero(limited)[firsts]
+    # Those give as many as the first of them, and the last ones one more.
+    level, more = np.zeros_like(budgets), np.zeros_like(budgets)
+    level[groups] = levels[first]
+    more[groups] = (budgets[groups] - taken[first]) % waiting[first]
+    given = np.where(limited, level[owners] + (waiting <= more[owners]), sizes)
+    shares = np.empty_like(given)
+    shares[order] = given
+    return shares

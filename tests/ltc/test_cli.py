@@ -8,8 +8,10 @@ import pytest
 
 from ltc.cli import main
 from ltc.cli.arguments import parse_checkpoints, parse_fractions
+from ltc.clustering import clusters
 from ltc.errors import ArgumentValueError
 from ltc.scores import load_scores
+from ltc.scoring import score
 from ltc.selection.coreset import load_indices
 from ltc.store import open_store
 from ltc.store.arrays import write_store
@@ -240,6 +242,21 @@ def test_select_takes_every_option(ltc, run, tmp_path):
     assert load_indices(second).tolist() == expected.indices.tolist()
 
 
+def test_select_clusters_for_coverage(ltc, run, tmp_path):
+    path = tmp_path / "coreset.npy"
+    options = ["--strategy", "coverage", "--seed", 3, "--cutoff", "0.1", "-o", path]
+    for given, per_class in (([], 20), (["--clusters", 4], 4)):
+        assert ltc("select", run, "--k", 30, *options, *given).status == 0
+        expected = score(run).select(
+            k=30,
+            strategy="coverage",
+            clusters=clusters(run, per_class=per_class, seed=3),
+            cutoff=0.1,
+            seed=3,
+        )
+        assert load_indices(path).tolist() == expected.indices.tolist()
+
+
 def test_select_from_one_ranking_where_there_are_no_labels(ltc, tmp_path):
     run = write_run(tmp_path / "run.zarr", labelled=False)
     ltc("score", run, "--reference", "mean", "--save", "mean")
@@ -319,6 +336,10 @@ def test_demo_passes_its_options_on(ltc, monkeypatch):
         (["select", "RUN", "-o", "c.json", "--k", "3"], "path must end in .npy or .txt or .csv"),
         (["select", "RUN", "-o", "c.npy", "--k", "3", "--exclude", "no.txt"], "no.txt: No such"),
         (["select", "RUN", "-o", "c.npy", "--k", "3", "--seed", "-1"], "seed must be at least 0"),
+        (
+            ["select", "RUN", "-o", "c.npy", "--k", "3", "--clusters", "5"],
+            "--clusters needs --strategy coverage, got 'top'",
+        ),
         (["demo", "--sizes", "a"], "--sizes must be numbers"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

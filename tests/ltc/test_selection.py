@@ -8,7 +8,13 @@ from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError
 from ltc.scores import Scores
 from ltc.selection.plan import BALANCES, STRATEGIES
 from ltc.selection.ranking import best_first, stable_order
-from ltc.selection.shares import equal_shares, largest_remainder, proportional_shares, strata_shares
+from ltc.selection.shares import (
+    cluster_shares,
+    equal_shares,
+    largest_remainder,
+    proportional_shares,
+    strata_shares,
+)
 
 NAN = np.nan
 
@@ -50,15 +56,27 @@ def cases(draw):
     label = st.sampled_from([0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 4, 1_000_000])
     labels = draw(st.none() | st.lists(label, min_size=size, max_size=size))
     exclude = draw(st.lists(st.integers(0, size - 1), max_size=size // 2))
+    strategy = draw(st.sampled_from(STRATEGIES))
+    probability = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, NAN])
+    needed = {
+        "coverage": {
+            "clusters": draw(st.lists(st.integers(-1, 5), min_size=size, max_size=size)),
+        },
+        "beta": {
+            "confidence": np.array(draw(st.lists(probability, min_size=size, max_size=size))),
+            "exponent": draw(st.sampled_from([1.0, 4.0, 11.0])),
+        },
+    }
     return {
         "values": np.array(values, np.float32),
         "labels": None if labels is None else np.array(labels, np.int32),
         "k": draw(st.integers(0, size - len(set(exclude)))),
         "balance": None if labels is None else draw(st.sampled_from(BALANCES)),
-        "strategy": draw(st.sampled_from(STRATEGIES)),
+        "strategy": strategy,
         "cutoff": draw(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.75, 1.0]) | st.floats(0, 1)),
         "seed": draw(st.integers(0, 3)),
         "exclude": exclude,
+        **needed.get(strategy, {}),
     }
 
 
@@ -77,8 +95,9 @@ def test_has_exact_size_in_order_without_excluded_and_defined_first(case):
     assert (np.diff(indices) > 0).all()
     assert not set(indices.tolist()) & set(case["exclude"])
     left = np.setdiff1d(np.arange(values.size), [*indices, *case["exclude"]])
-    if np.isnan(values[indices]).any():
-        assert np.isnan(values[left]).all()
+    undefined = np.isnan(values) | np.isnan(case.get("confidence", 0.0))
+    if undefined[indices].any():
+        assert undefined[left].all()
 
 
 # Shares of classes
@@ -96,12 +115,21 @@ def test_equal_shares_of_a_long_tail_pass_the_surplus_on():
     assert per_class(coreset, 4) == [251, 250, 50, 5]
 
 
+def needed(strategy, size):
+    """What a strategy needs beside the scores."""
+    rng = np.random.default_rng(2)
+    if strategy == "coverage":
+        return {"clusters": (20 * rng.beta(1, 3, size)).astype(int)}
+    return {"confidence": rng.uniform(size=size)} if strategy == "beta" else {}
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("cutoff", [0.0, 0.3])
 @pytest.mark.parametrize("balance", BALANCES)
 def test_a_long_tail_equals_the_plain_definition(balance, cutoff, strategy):
     made = long_tail(np.random.default_rng(1))
     options = {"balance": balance, "strategy": strategy, "cutoff": cutoff, "seed": 7}
+    options |= needed(strategy, made.values.size)
     expected = naive_select(made.values, made.labels, k=1111, **options)
     assert made.select(k=1111, **options).indices.tolist() == expected
 
@@ -188,13 +216,17 @@ def test_cutoff_goes_by_class_even_for_one_ranking():
 def test_everything_can_be_selected(cutoff):
     values = [0.3, NAN, 0.1, 0.2]
     for strategy in STRATEGIES:
-        assert selected(values, [0, 0, 1, 1], k=4, strategy=strategy, cutoff=cutoff) == [0, 1, 2, 3]
+        options = {"strategy": strategy, "cutoff": cutoff, **needed(strategy, 4)}
+        assert selected(values, [0, 0, 1, 1], k=4, **options) == [0, 1, 2, 3]
 
 
-def test_no_sample_can_be_selected_from():
-    assert selected([], k=0, balance=None) == []
-    assert selected([], [], fraction=1.0) == []
-    assert selected([0.5], [0], exclude=[0], fraction=1.0) == []
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_sample_can_be_selected_from(strategy):
+    for labels, options in ((None, {"balance": None, "k": 0}), ([], {"fraction": 1.0})):
+        assert selected([], labels, strategy=strategy, **options, **needed(strategy, 0)) == []
+    options = {"strategy": strategy, **needed(strategy, 1)}
+    assert selected([0.5], [0], exclude=[0], fraction=1.0, **options) == []
+    assert selected([NAN], [0], fraction=1.0, **options) == [0]
 
 
 # Order
@@ -273,15 +305,103 @@ def test_strata_shares_by_hand():
     assert shares.tolist() == [[4, 0, 2, 4], [1, 1, 2, 2]]
 
 
+# Coverage
+
+
+def test_every_cluster_contributes_and_small_ones_pass_on_what_they_lack():
+    # Clusters of 1, 3 and 6: of 8, the first gives 1, the others 7 // 2 = 3 and the rest.
+    clusters = [7, 2, 2, 2, 5, 5, 5, 5, 5, 5]
+    coreset = scores(np.zeros(10)).select(k=8, balance=None, strategy="coverage", clusters=clusters)
+    assert np.bincount(np.array(clusters)[coreset.indices]).tolist() == [0, 0, 3, 0, 0, 4, 0, 1]
+
+
+def test_fewer_samples_than_clusters_come_from_the_largest():
+    clusters = np.repeat([0, 1, 2, 3], [2, 9, 4, 9])
+    coreset = scores(np.zeros(24)).select(k=2, balance=None, strategy="coverage", clusters=clusters)
+    assert clusters[coreset.indices].tolist() == [1, 3]
+
+
+def test_a_cluster_counts_in_each_class_by_itself():
+    # Cluster 0 is all of class 0 and a fourth of class 1.
+    labels, clusters = np.repeat([0, 1], [8, 8]), np.repeat([0, 0, 1], [8, 2, 6])
+    coreset = scores(np.zeros(16), labels).select(k=8, strategy="coverage", clusters=clusters)
+    pairs = list(zip(labels[coreset.indices], clusters[coreset.indices], strict=True))
+    assert sorted(pairs) == [(0, 0)] * 4 + [(1, 0)] * 2 + [(1, 1)] * 2
+
+
+def test_clusters_have_what_the_cutoff_leaves():
+    values = np.linspace(1, 0, 10)
+    options = {"balance": None, "strategy": "coverage", "clusters": np.arange(10) % 2}
+    assert selected(values, k=5, cutoff=0.5, **options) == [0, 1, 2, 3, 4]
+    assert selected(values, k=6, cutoff=0.5, **options) == [0, 1, 2, 3, 4, 5]
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 3), st.data())
+def test_cluster_shares_are_those_of_strata(sizes, groups, data):
+    sizes = np.array(sizes[: len(sizes) // groups * groups], int).reshape(groups, -1)
+    budgets = np.array([data.draw(st.integers(0, int(row.sum()))) for row in sizes])
+    owners, places = np.nonzero(sizes)
+    order = np.array(data.draw(st.permutations(range(owners.size))), int)
+    order = order[np.argsort(places[order], kind="stable")]  # ties: the lower first
+    found = cluster_shares(budgets, owners[order], sizes[owners, places][order])
+    expected = strata_shares(budgets, sizes)[owners, places][order]
+    assert found.tolist() == expected.tolist()
+
+
+# Beta
+
+
+def test_small_coresets_are_drawn_from_easy_samples_and_larger_ones_from_harder():
+    confidence = np.random.default_rng(3).uniform(size=100_000)
+    values = (1 - confidence) * confidence  # highest at 0.5, which is the anchor
+    options = {"balance": None, "strategy": "beta", "confidence": confidence}
+    for fraction in (0.002, 0.02, 0.05):
+        found = confidence[selected(values, fraction=fraction, **options)].mean()
+        # While few are drawn: the mean of p (1 - p) Beta(p; a, b) is (a + 1) / (a + b + 2).
+        b = 15 * (1 - 0.5) * (1 - (1 - fraction) ** 4)
+        assert found == pytest.approx((16 - b) / 17, abs=0.02)
+    means = [confidence[selected(values, fraction=f, **options)].mean() for f in (0.1, 0.3, 0.6)]
+    assert means == sorted(means, reverse=True)
+
+
+def test_chances_are_proportional_to_scores():
+    chosen = np.zeros(4)
+    values, confidence = np.array([1.0, 2.0, 5.0, -1.0]), np.full(4, 0.5)
+    for seed in range(800):
+        options = {"strategy": "beta", "confidence": confidence, "seed": seed}
+        chosen[selected(values, k=1, balance=None, **options)] += 1
+    # 800 draws with probabilities 1/8, 2/8 and 5/8; standard deviations of at most 14.
+    assert (np.abs(chosen - [100, 200, 500, 0]) < 5 * 14).all()
+    assert chosen[3] == 0
+
+
+def test_scores_of_at_most_zero_come_when_the_others_are_used_up_best_first():
+    options = {"balance": None, "strategy": "beta", "confidence": np.full(5, 0.5)}
+    values = [-0.5, 0.3, 0.0, -0.1, 0.2]
+    chosen = [selected(values, k=k, **options) for k in (2, 3, 4)]
+    assert chosen == [[1, 4], [1, 2, 4], [1, 2, 3, 4]]
+
+
+def test_confidence_comes_from_scores_too():
+    confidence = np.array([0.25, NAN, 0.75, 0.5], np.float32)
+    by_array = selected(np.ones(4), k=2, balance=None, strategy="beta", confidence=confidence)
+    by_scores = selected(
+        np.ones(4), k=2, balance=None, strategy="beta", confidence=Scores(confidence)
+    )
+    assert by_array == by_scores
+    assert 1 not in by_array
+
+
 # Chance
 
 
-@pytest.mark.parametrize("strategy", ["stratified", "random"])
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "top"])
 def test_a_seed_decides(strategy):
     made = long_tail(np.random.default_rng(0))
-    first = made.select(k=500, strategy=strategy, seed=1).indices
-    assert np.array_equal(first, made.select(k=500, strategy=strategy, seed=1).indices)
-    assert not np.array_equal(first, made.select(k=500, strategy=strategy, seed=2).indices)
+    options = {"k": 500, "strategy": strategy, **needed(strategy, made.values.size)}
+    first = made.select(seed=1, **options).indices
+    assert np.array_equal(first, made.select(seed=1, **options).indices)
+    assert not np.array_equal(first, made.select(seed=2, **options).indices)
 
 
 def test_a_seed_means_the_same_samples_in_every_version():
@@ -331,6 +451,8 @@ def test_exclude_takes_any_order_and_repetitions():
     assert selected([0.5, 0.9], k=2, balance=None, exclude=[]) == [0, 1]
 
 
+COVERED = {"k": 1, "strategy": "coverage", "clusters": [0, 1, 0, 1]}
+BETA = {"k": 1, "strategy": "beta", "confidence": [0.5, 0.5, 0.5, 0.5]}
 WRONG = [
     ({}, ArgumentValueError, "exactly one of fraction and k must be given, got neither"),
     ({"k": 1, "fraction": 0.1}, ArgumentValueError, "got both"),
@@ -355,6 +477,38 @@ WRONG = [
     ({"k": 1, "exclude": [1.0]}, ArgumentTypeError, "exclude must hold integer indices, got float"),
     ({"k": 1, "exclude": [True, False]}, ArgumentTypeError, "flatnonzero"),
     ({"k": 1, "exclude": [[1]]}, ArgumentValueError, "exclude must be one-dimensional"),
+    (COVERED | {"clusters": None}, ArgumentValueError, r"clusters must be given .* ltc.clusters"),
+    (COVERED | {"strategy": "top"}, ArgumentValueError, "clusters must be None for strategy 'top'"),
+    (
+        COVERED | {"clusters": [0, 1]},
+        ArgumentValueError,
+        r"clusters must .* \(4,\), got shape \(2,",
+    ),
+    (COVERED | {"clusters": np.zeros(4)}, ArgumentTypeError, "clusters must hold integers, got fl"),
+    (
+        BETA | {"confidence": None},
+        ArgumentValueError,
+        r"confidence must be given .* ltc.difficulty",
+    ),
+    (BETA | {"strategy": "random"}, ArgumentValueError, "confidence must be None for strategy 'ra"),
+    (
+        BETA | {"confidence": [0.5]},
+        ArgumentValueError,
+        r"confidence must .* \(4,\), got shape \(1,",
+    ),
+    (
+        BETA | {"confidence": [0, 1, 0, 1]},
+        ArgumentTypeError,
+        "confidence must hold floats, got int",
+    ),
+    (
+        BETA | {"confidence": [0.5, NAN, 1.5, -1.0]},
+        ArgumentValueError,
+        r"confidence must lie in 0\.\.1, or be NaN, got 1.5 at position 2",
+    ),
+    (BETA | {"exponent": 0.5}, ArgumentValueError, "exponent must be at least 1 and finite, got 0"),
+    (BETA | {"exponent": np.inf}, ArgumentValueError, "exponent must be at least 1 and finite"),
+    (BETA | {"exponent": "4"}, ArgumentTypeError, "exponent must be a number, got '4'"),
 ]
 
 
