@@ -24,9 +24,9 @@ TileKernel: TypeAlias = Callable[[Any, Any], NDArray[np.float32]]
 
 
 def score_on_device(
-    plan: ScorePlan, kernel: TileKernel, place: Place, width: int, bar: Any
+    plan: ScorePlan, kernel: TileKernel, place: Place, width: int, bar: Any, samples: slice
 ) -> tuple[NDArray[np.float32], int]:
-    """Scores [N], and how many losses are missing.
+    """Scores of a range of samples, and how many of their losses are missing.
 
     Parameters
     ----------
@@ -40,18 +40,21 @@ def score_on_device(
         Samples of a tile.
     bar : tqdm
         Shows the progress.
+    samples : slice
+        A range of whole chunks.
     """
-    store = plan.store
-    values = np.empty(store.num_train, dtype=np.float32)
+    first = samples.start
+    values = np.empty(samples.stop - first, dtype=np.float32)
     missing = 0
 
     def work(begin: int, tile: Any) -> None:
         end = begin + tile.shape[1]
         groups = on_device(plan.train_groups(begin, end), str(tile.device), tensor=True)
-        values[begin:end] = kernel(tile, groups)
+        values[begin - first : end - first] = kernel(tile, groups)
 
     conveyor = Conveyor(place, work, len(plan.rows), width)
-    for begin, losses in read_tiles(store, plan.rows, width, allocate=place.host_rows):
+    tiles = read_tiles(plan.store, plan.rows, width, allocate=place.host_rows, samples=samples)
+    for begin, losses in tiles:
         conveyor.take(begin, losses)
         missing += count_missing(losses)
         bar.update(losses.shape[1])

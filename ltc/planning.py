@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.rates import SEARCHED
-from ltc.scoring import BYTES_PER_SAMPLE, WORKSPACE
+from ltc.score_pass import BYTES_PER_SAMPLE, WORKSPACE
 from ltc.store.format import CHUNK_SAMPLES
 from ltc.tables import columns, counted
 from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, plan_tiling

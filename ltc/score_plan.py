@@ -32,7 +32,10 @@ class ScorePlan:
     left_out : list of int
         Positions that were selected and left out: one split has no observation there.
     labels : ndarray of int32, shape (N,), or None
-        The partition of the training samples, None where neither labels nor groups are known.
+        The partition of the training samples, None where neither labels nor groups are known, or
+        none were asked for.
+    first : int
+        The sample that `labels` begin with.
     val_groups : ndarray of int32, shape (M,)
         What a validation sample is a reference of; zeros if of all.
     groups_given : bool
@@ -53,12 +56,13 @@ class ScorePlan:
     groups_given: bool
     num_groups: int
     memory: int
+    first: int = 0
 
     def train_groups(self, begin: int, end: int) -> NDArray[np.int32]:
         """Group of the training samples ``begin`` to ``end``, as the references count them."""
         if self.num_groups == 1 or self.labels is None:
             return np.zeros(end - begin, dtype=np.int32)
-        return self.labels[begin:end]
+        return self.labels[begin - self.first : end - self.first]
 
 
 def plan_score(
@@ -68,22 +72,23 @@ def plan_score(
     checkpoints: slice | Sequence[int] | None,
     groups: tuple[ArrayLike, ArrayLike] | None,
     memory: int,
+    *,
+    train_labels: bool = True,
 ) -> ScorePlan:
-    """Check the arguments of `score` against the store."""
+    """Check the arguments of `score` against the store; leave out what isn't needed for a plan."""
     checked = check_signal(signal)
     if reference not in REFERENCES:
         raise ArgumentValueError(
             f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}"
         )
     rows, left_out = usable_checkpoints(store, checked, checkpoints)
-    labels, val_labels = _partition(store, groups)
+    labels, val_labels, num_groups = _partition(store, groups, train_labels)
     if reference.startswith("class"):
-        if labels is None or val_labels is None:
+        if num_groups is None or val_labels is None:
             raise ArgumentValueError(
                 f"reference {reference!r} needs labels or groups=, and the store has no labels; "
                 'without them, use "mean" or "pairs"'
             )
-        num_groups = 1 + max(labels.max(initial=0), val_labels.max(initial=0))
     else:
         num_groups, val_labels = 1, np.zeros(store.num_val, dtype=np.int32)
     return ScorePlan(
@@ -128,12 +133,15 @@ def _unobserved(store: Store, t: int) -> bool:
 
 
 def _partition(
-    store: Store, groups: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None]:
+    store: Store, groups: tuple[ArrayLike, ArrayLike] | None, train_labels: bool
+) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None, int | None]:
+    """Groups of both splits, None where there are none, and their number."""
     if groups is None:
-        return store.labels("train"), store.labels("val")
+        train = store.labels("train") if train_labels else None
+        return train, store.labels("val"), store.num_groups
     if not isinstance(groups, tuple | list) or len(groups) != 2:
         raise ArgumentTypeError("groups must be a pair of arrays, (train, val)")
     limit = int(np.iinfo(np.int32).max)
     train = check_groups("groups[0]", groups[0], store.num_train, limit)
-    return train, check_groups("groups[1]", groups[1], store.num_val, limit)
+    val = check_groups("groups[1]", groups[1], store.num_val, limit)
+    return train, val, 1 + int(max(train.max(initial=0), val.max(initial=0)))

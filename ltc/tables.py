@@ -99,14 +99,19 @@ def scores_table(scores: Scores) -> str:
     """
     size = scores.values.size
     undefined = int(np.count_nonzero(scores.undefined))
-    facts = [("samples", f"{size:,}"), *_facts(scores.metadata)]
-    facts.append(("undefined", share(undefined, size)))
-    lines = columns(facts, "<<")
+    lines = [facts_table(size, {**scores.metadata, "undefined": undefined})]
     if undefined < size:
         lines += ["", *_spread([("", scores.values)])]
         if scores.labels is not None:
             lines += ["", *_classes(scores.values, scores.labels)]
     return "\n".join(lines)
+
+
+def facts_table(size: int, metadata: dict[str, Any]) -> str:
+    """Describe how scores of so many samples were made, and how many are undefined."""
+    facts = [("samples", f"{size:,}"), *_facts(metadata)]
+    facts.append(("undefined", share(metadata["undefined"], size)))
+    return "\n".join(columns(facts, "<<"))
 
 
 def coreset_table(coreset: Coreset, scores: Scores) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.store import Store
 from ltc.store.direct import aligned_rows
+from ltc.store.sweep import Sweep
 from ltc_kernels import count_missing, work_alone
 
 SMALLEST_TILE: Final = 1024  # samples; reading fewer at a time decodes each chunk hundreds of times
@@ -177,6 +178,7 @@ def share_tiles(
     rows: Sequence[int],
     tiling: Tiling,
     work: Callable[[int, NDArray[np.float16], int], None],
+    samples: slice | None = None,
 ) -> None:
     """Call ``work(begin, losses, missing)`` for every tile of the training split.
 
@@ -196,25 +198,20 @@ def share_tiles(
         Gets the first sample of a tile, its losses, shape (T, n), valid during the call, and how
         many of them are missing. What it makes of them is only known to be right when this function
         returns: checksums are of whole chunks.
+    samples : slice, optional
+        A range of whole chunks; all by default.
     """
     if tiling.threads == 1:
-        for begin, losses in read_tiles(store, rows, tiling.width):
+        for begin, losses in read_tiles(store, rows, tiling.width, samples=samples):
             work(begin, losses, count_missing(losses))
         return
     stopped = threading.Event()
-    with store.sweep("train", rows, tiling.width, threads=tiling.threads) as sweep:
+    with store.sweep("train", rows, tiling.width, threads=tiling.threads, samples=samples) as sweep:
         numbers = iter(range(len(sweep.tiles)))  # shared: who is free takes the next
 
         def share() -> None:
             work_alone(stopped)
-            buffer = aligned_rows(len(rows), tiling.width, np.float16)
-            for number in numbers:
-                if stopped.is_set():
-                    return
-                tile = sweep.tiles[number]
-                losses = buffer[:, : tile.stop - tile.start]
-                missing = sweep.read(number, losses)
-                work(tile.start, losses, missing)
+            _work_through(sweep, numbers, len(rows), tiling.width, work, stopped)
 
         with ThreadPoolExecutor(tiling.threads, thread_name_prefix="ltc-tile") as pool:
             shares = [pool.submit(share) for _ in range(tiling.threads)]
@@ -225,23 +222,60 @@ def share_tiles(
                 stopped.set()  # after an error or Control-C, nobody begins another tile
 
 
+def work_through_tiles(
+    store: Store,
+    rows: Sequence[int],
+    width: int,
+    work: Callable[[int, NDArray[np.float16], int], None],
+    samples: slice,
+) -> None:
+    """Call ``work(begin, losses, missing)`` for the tiles of a range, in the calling thread alone.
+
+    As `share_tiles`, for a caller that is one of several who share a store out among themselves.
+    """
+    with store.sweep("train", rows, width, samples=samples) as sweep:
+        numbers = iter(range(len(sweep.tiles)))
+        _work_through(sweep, numbers, len(rows), width, work, threading.Event())
+
+
+def _work_through(
+    sweep: Sweep,
+    numbers: Iterator[int],
+    num_checkpoints: int,
+    width: int,
+    work: Callable[[int, NDArray[np.float16], int], None],
+    stopped: threading.Event,
+) -> None:
+    """Read tiles and work on each, as long as there are numbers."""
+    buffer = aligned_rows(num_checkpoints, width, np.float16)
+    for number in numbers:
+        if stopped.is_set():
+            return
+        tile = sweep.tiles[number]
+        losses = buffer[:, : tile.stop - tile.start]
+        missing = sweep.read(number, losses)
+        work(tile.start, losses, missing)
+
+
 def read_tiles(
     store: Store,
     rows: Sequence[int],
     width: int,
     *,
     allocate: Callable[[int, int], NDArray[np.float16]] | None = None,
+    samples: slice | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """First sample and losses, shape (T, n), of the tiles of the training split, in order.
 
     The array is valid until the next tile is asked for: other threads read ahead. What is made of
     the tiles is only known to be right when the iterator has ended: checksums are of whole chunks.
     ``allocate(T, width)`` makes the arrays that tiles are read into, with rows of at least
-    ``width``; by default they are where the processor likes them.
+    ``width``; by default they are where the processor likes them. ``samples`` is a range of whole
+    chunks, by default all.
     """
     # Decoding a chunk takes a second buffer, and all threads.
     readers = BUFFERS - 1 if store.in_pieces("train") else 1
-    with store.sweep("train", rows, width, threads=readers) as sweep:
+    with store.sweep("train", rows, width, threads=readers, samples=samples) as sweep:
         count = len(sweep.tiles)
         allocate = allocate or _aligned
         free = [allocate(len(rows), width) for _ in range(min(count, readers + 1))]

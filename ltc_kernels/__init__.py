@@ -20,7 +20,7 @@ from ltc_kernels.online import OnlineState, online_scores, online_state, online_
 from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
 from ltc_kernels.rounding import round_losses
 from ltc_kernels.sums import add_group_sums
-from ltc_kernels.workers import thread_count, work_alone
+from ltc_kernels.workers import thread_count, work_alone, working_alone
 
 __all__ = [
     "ArgumentIndexError",
@@ -50,4 +50,5 @@ __all__ = [
     "round_losses",
     "thread_count",
     "work_alone",
+    "working_alone",
 ]

@@ -1,5 +1,7 @@
 """How the kernels on the CPU use threads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 
 
@@ -28,3 +30,23 @@ def work_alone(stopped: Event) -> None:
     from ltc_kernels.cpu import threads
 
     threads.work_alone(stopped)
+
+
+@contextmanager
+def working_alone() -> Iterator[None]:
+    """Let kernels that this thread calls in this block use no other thread.
+
+    For a thread that belongs to somebody else, who runs several of them.
+
+    Examples
+    --------
+    >>> with working_alone():
+    ...     pass  # kernels
+    """
+    from ltc_kernels.cpu import threads
+
+    before = threads.work_alone(Event())
+    try:
+        yield
+    finally:
+        threads.work_alone(before)

@@ -69,6 +69,7 @@ KERNEL_NAMES = [
     "round_losses",
     "thread_count",
     "work_alone",
+    "working_alone",
 ]
 
 

@@ -1,19 +1,22 @@
-"""Checksums of whole chunks from those of their pieces."""
+"""Checksums of wholes from those of their pieces."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import google_crc32c
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["combine"]
+__all__ = ["combine", "join_crc32"]
+
+_POLYNOMIAL: Final = 0xEDB88320  # of CRC-32 as zlib has it, the highest power in the lowest bit
+_ONE: Final = 1 << 31  # the polynomial 1
 
 
 def combine(checksums: NDArray[np.uint32], sizes: Sequence[int]) -> NDArray[np.uint32]:
@@ -64,3 +67,50 @@ def _followed_by(size: int) -> NDArray[np.uint32]:
         image = np.uint32(google_crc32c.extend(1 << bit, zeros) ^ none)
         table[place : 2 * place] = table[:place] ^ image
     return tables
+
+
+def join_crc32(parts: Iterable[tuple[int, int]]) -> int:
+    """Return zlib's CRC-32 of what comes in parts, from each part's own and its length.
+
+    What follows multiplies a checksum by a power of x, modulo the polynomial.
+
+    Parameters
+    ----------
+    parts : iterable of (int, int)
+        Checksum and number of bytes of each part, in their order.
+
+    Examples
+    --------
+    >>> import zlib
+    >>> join_crc32([(zlib.crc32(b"first, "), 7), (zlib.crc32(b"second"), 6)])
+    1683991719
+    >>> zlib.crc32(b"first, second")
+    1683991719
+    """
+    whole = 0
+    for checksum, size in parts:
+        whole = _product(_power(8 * size), whole) ^ checksum
+    return whole
+
+
+@functools.lru_cache(maxsize=64)
+def _power(exponent: int) -> int:
+    """Return x to a power, modulo the polynomial."""
+    result, square = _ONE, _ONE >> 1
+    while exponent:
+        if exponent & 1:
+            result = _product(square, result)
+        square = _product(square, square)
+        exponent >>= 1
+    return result
+
+
+def _product(a: int, b: int) -> int:
+    """Return the product of two polynomials, modulo the polynomial."""
+    result = 0
+    while a:
+        if a & _ONE:
+            result ^= b
+        a = a << 1 & 0xFFFFFFFF
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+    return result

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zarr.storage import LocalStore
 
@@ -42,6 +42,10 @@ class LocalPlace:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Mean the same directory in a process that was started elsewhere."""
+        return type(self), (self.path.absolute(),)
 
     def read(self, key: str) -> bytes | None:
         """Return a file's bytes, None if there is none."""
@@ -190,14 +194,24 @@ class LocalFiles:
         """
         path = self._root / key
         self.make_directory(path.parent)
-        with self._unfinished() as unfinished, self._unfinished() as old, naming(path):
+        with self._unfinished() as unfinished, naming(path):
             for name, data in objects.items():
                 (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
                 self._write(unfinished / name, data)
+            self._put_in_place(unfinished, path)
+
+    def move(self, source: str, key: str) -> None:
+        """Let a directory of the store take the place of another; as `replace_all`."""
+        path = self._root / key
+        with naming(path):
+            self._put_in_place(self._root / source, path)
+
+    def _put_in_place(self, new: Path, path: Path) -> None:
+        with self._unfinished() as old:
             try:
                 with contextlib.suppress(FileNotFoundError):
                     path.rename(old)
-                unfinished.rename(path)
+                new.rename(path)
             except BaseException:
                 if old.exists() and not path.exists():
                     old.rename(path)

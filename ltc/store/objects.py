@@ -150,13 +150,15 @@ class RemoteObjects:
         The objects.
     switch : str
         The key of the one that all the others depend on.
+    owner : str, optional
+        The writer for whom this one writes; by default it is one of its own.
     """
 
     removes = False
 
-    def __init__(self, remote: Remote, switch: str) -> None:
+    def __init__(self, remote: Remote, switch: str, owner: str | None = None) -> None:
         self.name = remote.name
-        self.owner: str = uuid.uuid4().hex
+        self.owner: str = owner or uuid.uuid4().hex
         self.certain = True
         self._remote = remote
         self._switch = switch

@@ -188,8 +188,8 @@ class ArrayReader:
             without = slice(start - samples.start, stop - samples.start)
             yield self.key((row, column)), position, within, without
 
-    def read_all(self) -> NDArray[Any]:
-        """Read a one-dimensional array whole, none of whose chunks may be lost.
+    def read_all(self, samples: slice | None = None) -> NDArray[Any]:
+        """Read a one-dimensional array whole, or a range of it; no chunk of it may be lost.
 
         Raises
         ------
@@ -197,25 +197,33 @@ class ArrayReader:
             A chunk is lost or was changed.
         """
         if self._direct is None:
-            return sync(self.fetch_all())
-        out, parts = self._parts(self._direct.dtype)
-        self._check_found(self._direct.read([(key, 0, part) for key, part in parts.items()]))
+            return sync(self.fetch_all(samples))
+        out, parts = self._parts(self._direct.dtype, samples)
+        self._check_found(self._direct.read([(k, begin, part) for k, begin, part in parts]))
         return out
 
-    async def fetch_all(self) -> NDArray[Any]:
-        """Read a one-dimensional array whole, as :meth:`read_all`."""
-        out, parts = self._parts(self._spec.dtype.to_native_dtype())
-        pieces = [(key, (slice(len(part)),), part) for key, part in parts.items()]
+    async def fetch_all(self, samples: slice | None = None) -> NDArray[Any]:
+        """Read a one-dimensional array whole, or a range of it, as :meth:`read_all`."""
+        out, parts = self._parts(self._spec.dtype.to_native_dtype(), samples)
+        pieces = [(key, (slice(begin, begin + len(part)),), part) for key, begin, part in parts]
         present = await self._chunks.read(pieces)
-        self._check_found([key for key, there in zip(parts, present, strict=True) if not there])
+        there = zip(parts, present, strict=True)
+        self._check_found([key for (key, _, _), found in there if not found])
         return out
 
-    def _parts(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Room for the whole of a one-dimensional array, and that of each chunk by its key."""
+    def _parts(
+        self, dtype: np.dtype[Any], samples: slice | None
+    ) -> tuple[NDArray[Any], list[tuple[str, int, NDArray[Any]]]]:
+        """Room for a range of a one-dimensional array, and of each chunk: key, begin, part."""
         (length,), (width,) = self._shape, self._chunk_shape
-        out = np.empty(length, dtype)
-        parts = [out[start : start + width] for start in range(0, length, width)]
-        return out, dict(zip(self.keys(), parts, strict=True))
+        start, stop, _ = (samples or slice(None)).indices(length)
+        out = np.empty(max(stop - start, 0), dtype)
+        parts = []
+        for column in range(start // width, -(-stop // width) if out.size else 0):
+            first, last = max(start, column * width), min(stop, (column + 1) * width)
+            part = out[first - start : last - start]
+            parts.append((self.key((column,)), first - column * width, part))
+        return out, parts
 
     def _check_found(self, lost: Sequence[str]) -> None:
         if lost:
@@ -227,7 +235,9 @@ class ArrayReader:
         return self._direct is not None and can_sweep_directly()
 
     @contextmanager
-    def sweep(self, rows: Sequence[int], width: int, threads: int) -> Iterator[Sweep]:
+    def sweep(
+        self, rows: Sequence[int], width: int, threads: int, samples: slice
+    ) -> Iterator[Sweep]:
         """Read losses from the first sample to the last, in tiles.
 
         Parameters
@@ -238,11 +248,13 @@ class ArrayReader:
             Samples in a tile, at most; the border of a chunk is the border of a tile.
         threads : int
             How many will read at the same time.
+        samples : slice
+            A range of whole chunks.
         """
         if self._direct is None or not self.in_pieces:
-            yield DecodingSweep(self, rows, width)
+            yield DecodingSweep(self, rows, width, samples)
             return
-        sweep = DirectSweep(self._direct.root, self, rows, width, threads)
+        sweep = DirectSweep(self._direct.root, self, rows, width, threads, samples)
         try:
             yield sweep
         finally:

@@ -125,13 +125,15 @@ class Store:
         """Return the number of samples of ``"train"`` or ``"val"``."""
         return self._header.size(_check_split(split))
 
-    def labels(self, split: str) -> NDArray[np.int32] | None:
+    def labels(self, split: str, samples: slice | None = None) -> NDArray[np.int32] | None:
         """Return the labels of a split, None if the store has none.
 
         Parameters
         ----------
         split : {"train", "val"}
             Which.
+        samples : slice, optional
+            A range of them; all by default.
 
         Returns
         -------
@@ -147,7 +149,7 @@ class Store:
         if self.num_groups is None:
             return None
         with self._same_history():
-            labels: NDArray[np.int32] = self._reader(path).read_all()
+            labels: NDArray[np.int32] = self._reader(path).read_all(samples)
         check_stored_labels(f"{self.path}: {path}", labels, self.num_groups)
         return labels
 
@@ -237,7 +239,13 @@ class Store:
 
     @contextmanager
     def sweep(
-        self, split: str, checkpoints: Sequence[int], width: int, *, threads: int = 1
+        self,
+        split: str,
+        checkpoints: Sequence[int],
+        width: int,
+        *,
+        threads: int = 1,
+        samples: slice | None = None,
     ) -> Iterator[Sweep]:
         """Read the losses of every sample once, in tiles.
 
@@ -251,6 +259,8 @@ class Store:
             Samples in a tile, at most; where a chunk ends, a tile ends.
         threads : int
             How many will read at the same time, each another tile.
+        samples : slice, optional
+            Read only this range of whole chunks; all by default.
 
         Yields
         ------
@@ -267,7 +277,8 @@ class Store:
         """
         reader = self._reader(f"{_check_split(split)}/losses")
         rows = pick_checkpoints(checkpoints, self.committed)
-        with self._same_history(), reader.sweep(rows, width, threads) as sweep:
+        picked = slice(0, self.size(split)) if samples is None else samples
+        with self._same_history(), reader.sweep(rows, width, threads, picked) as sweep:
             yield sweep
 
     def verify(self) -> Verification:

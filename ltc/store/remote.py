@@ -120,6 +120,10 @@ class Remote:
         self._obstore = _import_obstore(self.name)
         self.store = _open(address, storage_options or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take the way to the objects along, credentials included, to a process that asks too."""
+        return _restored, (self.address, self.store)
+
     def get(self, key: str, stopped: threading.Event | None = None) -> Found | None:
         """Return an object, None if there is none.
 
@@ -253,6 +257,15 @@ class Remote:
     def _fail(self, problem: _Problem, failure: str) -> NoReturn:
         # Called where no exception is being handled: the new one must not bring the old one along.
         raise StoreConnectionError(f"{self.name}: {failure}: {problem.text}")
+
+
+def _restored(address: Address, store: Any) -> Remote:
+    remote = Remote.__new__(Remote)
+    remote.address = address
+    remote.name = str(address)
+    remote._obstore = _import_obstore(remote.name)
+    remote.store = store
+    return remote
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ltc.errors import ArgumentValueError, StoreError
 from ltc.store.format import ROOT
 from ltc.store.pipeline import list_names, read_many
 from ltc.store.scores import SCORE_NAME
+from ltc.store.unfinished import unfinished_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def saved_names(place: Place, store: ZarrStore) -> list[str]:
             f"{place.name}: what is at an https:// address can't be listed; scores there are read "
             "by their name"
         )
-    return _existing(store, sorted(list_names(store, "scores")))
+    return _existing(store, sorted(filter(SCORE_NAME.fullmatch, list_names(store, "scores"))))
 
 
 def check_saved(place: Place, store: ZarrStore, name: str) -> None:
@@ -48,7 +49,11 @@ def check_saved(place: Place, store: ZarrStore, name: str) -> None:
     if isinstance(name, str) and SCORE_NAME.fullmatch(name) and _existing(store, [name]):
         return
     known = f" {saved_names(place, store)}" if place.listable else ""
-    raise ArgumentValueError(f"name must be among the saved scores{known}, got {name!r}")
+    begun = [each for each in unfinished_scores(place, store) if each.name == name]
+    raise ArgumentValueError(
+        f"name must be among the saved scores{known}, got {name!r}"
+        + "".join(f"; {each}" for each in begun)
+    )
 
 
 def verifiable_names(place: Place, store: ZarrStore) -> list[str]:

@@ -35,10 +35,19 @@ if TYPE_CHECKING:
     from ltc.store.header import Header
     from ltc.store.places import Place
 
-__all__ = ["SCORE_NAME", "open_scores", "read_scores", "write_scores"]
+__all__ = [
+    "OWN",
+    "SCORE_NAME",
+    "check_score_name",
+    "json_values",
+    "open_scores",
+    "read_scores",
+    "write_scores",
+]
 
 SCORE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_OWN = "ltc"  # the attribute with what this module needs
+OWN: Final = "ltc"
+"""The attribute with what is the store's own."""
 
 
 def write_scores(
@@ -76,16 +85,16 @@ def write_scores(
     """
     place = locate(path, writing=True)
     header = existing_header(place)
-    _check_name(name)
+    check_score_name(name)
     _check_values(values, header.num_train)
-    checked = _json(attributes)
+    checked = json_values(attributes)
     array = f"scores/{name}"
     objects = place.lock("scores", f"{array}/{ROOT}", fsync=False)
     try:
         own = {"crc32": _checksum(values), "revision": header.revision}
         if objects.owner is not None:
             own["writer"] = objects.owner
-        document = score_document(header, {**checked, _OWN: own})
+        document = score_document(header, {**checked, OWN: own})
         chunks = encode([(Encoder(array, document), values)])
         parts = {c.key.removeprefix(f"{array}/"): c.data.as_buffer_like() for c in chunks}
         objects.replace_all(array, {**parts, ROOT: serialise(document)})
@@ -104,8 +113,8 @@ def open_scores(store: ZarrStore, name: str, header: Header) -> tuple[ArrayReade
     path = f"scores/{name}"
     document = parse_array(read_bytes(store, f"{path}/{ROOT}"), path)
     attributes = document.get("attributes", {})
-    if not isinstance(attributes.get(_OWN), dict):
-        raise StoreFormatError(f"{path}: not scores of ltc, the attribute {_OWN} is missing")
+    if not isinstance(attributes.get(OWN), dict):
+        raise StoreFormatError(f"{path}: not scores of ltc, the attribute {OWN} is missing")
     return ArrayReader(store, path, document, score_document(header, {})), attributes
 
 
@@ -123,14 +132,15 @@ def read_scores(
     """
     reader, attributes = open_scores(store, name, header)
     values: NDArray[np.float32] = reader.read_all()
-    if _checksum(values) != attributes[_OWN].get("crc32"):
+    if _checksum(values) != attributes[OWN].get("crc32"):
         raise StoreCorruptError(
             f"{reader.path}: the values are not those that were saved, or are just being replaced"
         )
-    return values, {key: value for key, value in attributes.items() if key != _OWN}
+    return values, {key: value for key, value in attributes.items() if key != OWN}
 
 
-def _check_name(name: str) -> None:
+def check_score_name(name: str) -> None:
+    """Raise an error unless scores can have this name."""
     if not isinstance(name, str):
         raise ArgumentTypeError(f"name must be a str, got {type(name).__name__}")
     if not SCORE_NAME.fullmatch(name) or name == ROOT:
@@ -150,9 +160,10 @@ def _check_values(values: NDArray[np.float32], size: int) -> None:
         )
 
 
-def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    if _OWN in attributes:
-        raise ArgumentValueError(f"attributes must not contain {_OWN!r}, which is the store's own")
+def json_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of attributes, which JSON must be able to hold."""
+    if OWN in attributes:
+        raise ArgumentValueError(f"attributes must not contain {OWN!r}, which is the store's own")
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(attributes), allow_nan=False))
     except TypeError as error:

@@ -58,10 +58,12 @@ class Sweep(Protocol):
 class DecodingSweep:
     """A sweep through whatever decodes the array's chunks; see :class:`Sweep`."""
 
-    def __init__(self, reader: ArrayReader, rows: Sequence[int], width: int) -> None:
+    def __init__(
+        self, reader: ArrayReader, rows: Sequence[int], width: int, samples: slice
+    ) -> None:
         self._reader = reader
         self._rows = rows
-        self.tiles: Sequence[slice] = cut(reader.num_samples, reader.chunk_samples, width)
+        self.tiles: Sequence[slice] = _tiles(reader, samples, width)
 
     def read(self, number: int, out: NDArray[np.float16]) -> int:
         """See :meth:`Sweep.read`."""
@@ -101,12 +103,20 @@ class DirectSweep:
         Samples in a tile; the last of a chunk may have fewer.
     threads : int
         How many read at the same time.
+    samples : slice
+        Which samples, a range of whole chunks.
     """
 
     def __init__(
-        self, root: str, reader: ArrayReader, rows: Sequence[int], width: int, threads: int
+        self,
+        root: str,
+        reader: ArrayReader,
+        rows: Sequence[int],
+        width: int,
+        threads: int,
+        samples: slice,
     ) -> None:
-        self.tiles: Sequence[slice] = cut(reader.num_samples, reader.chunk_samples, width)
+        self.tiles: Sequence[slice] = _tiles(reader, samples, width)
         self._root = root
         self._reader = reader
         self._rows = rows
@@ -157,3 +167,10 @@ class DirectSweep:
             column.open()
         self._columns[place] = column
         return column
+
+
+def _tiles(reader: ArrayReader, samples: slice, width: int) -> list[slice]:
+    """Tiles of a range of whole chunks: those that the whole split has there."""
+    begin, size = samples.start, samples.stop - samples.start
+    tiles = cut(size, reader.chunk_samples, width)
+    return [slice(begin + tile.start, begin + tile.stop) for tile in tiles]

@@ -22,9 +22,11 @@ def thread_count() -> int:
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
-def work_alone(stopped: threading.Event) -> None:
-    """See `ltc_kernels.work_alone`."""
+def work_alone(stopped: threading.Event | None) -> threading.Event | None:
+    """See `ltc_kernels.work_alone`; return what held before, None where nothing did."""
+    before = getattr(_own, "stopped", None)
     _own.stopped = stopped
+    return before
 
 
 def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import ltc
-import ltc.scoring
+import ltc.score_pass
 import ltc.store.writer
 from assertions import assert_scores_close
 from ltc.cli import main
@@ -275,15 +275,15 @@ def test_a_store_that_vanishes_after_opening_is_an_error(run):
 
 
 def test_less_memory_means_smaller_tiles_and_the_same_scores(run, monkeypatch):
-    monkeypatch.setattr(ltc.scoring, "WORKSPACE", 0)
+    monkeypatch.setattr(ltc.score_pass, "WORKSPACE", 0)
     widths = []
-    share = ltc.scoring.share_tiles
+    share = ltc.score_pass.share_tiles
 
-    def watched(store, rows, tiling, work):
+    def watched(store, rows, tiling, *others):
         widths.append(tiling.width)
-        share(store, rows, tiling, work)
+        share(store, rows, tiling, *others)
 
-    monkeypatch.setattr(ltc.scoring, "share_tiles", watched)
+    monkeypatch.setattr(ltc.score_pass, "share_tiles", watched)
     whole = ltc.score(run)
     for limit in ("1MB", "600kB", "300kB"):
         np.testing.assert_array_equal(ltc.score(run, memory_limit=limit).values, whole.values)
@@ -376,13 +376,13 @@ def test_ctrl_c_ends_the_command_and_leaves_nothing(long_run, tmp_path):
 def test_an_interrupt_of_score_saves_nothing(long_run):
     before = contents(long_run)
     program = (
-        "import sys, ltc; from ltc import scoring\n"
+        "import sys, ltc; from ltc import score_pass\n"
         "ltc.score(sys.argv[1], reference='pairs', checkpoints=slice(4))\n"  # compiles
-        "share = scoring.share_tiles\n"
+        "share = score_pass.share_tiles\n"
         "def told(*arguments):\n"
         "    print('reading', flush=True)\n"
         "    share(*arguments)\n"
-        "scoring.share_tiles = told\n"
+        "score_pass.share_tiles = told\n"
         "try: ltc.score(sys.argv[1], reference='pairs', save='old')\n"
         "except KeyboardInterrupt: print('interrupted', flush=True)\n"
     )

@@ -11,7 +11,7 @@ import pytest
 import ltc
 from assertions import assert_scores_close
 from kernels import cases
-from ltc import scoring
+from ltc import score_pass
 from ltc.errors import (
     ArgumentIndexError,
     ArgumentTypeError,
@@ -169,7 +169,7 @@ def test_a_class_without_validation_samples_is_undefined(tmp_path):
 def test_neither_tiles_nor_memory_show_in_the_scores(tmp_path, kind, monkeypatch):
     store, *_ = make(tmp_path / "run.zarr", train=5000, val=900, change=scattered_gaps)
     whole = ltc.score(store, reference=kind)
-    monkeypatch.setattr(scoring, "WORKSPACE", 0)
+    monkeypatch.setattr(score_pass, "WORKSPACE", 0)
     tiny = ltc.score(store, reference=kind, memory_limit="600kB")
     if kind == "class-mean":
         np.testing.assert_array_equal(whole.values, tiny.values)

@@ -9,7 +9,7 @@ from places import HostPlace
 import ltc
 from assertions import assert_scores_close
 from kernels import cases
-from ltc import scoring
+from ltc import score_pass
 from ltc.class_search import ClassSearch
 from ltc.score_plan import plan_score
 
@@ -37,12 +37,12 @@ def store(tmp_path_factory):
 @pytest.mark.parametrize("signal", ["difference", "loss"])
 def test_scores_are_those_of_the_cpu(store, monkeypatch, signal, reference):
     expected = ltc.score(store, signal=signal, reference=reference)
-    monkeypatch.setattr(scoring, "group_correlation", on_gpu(scoring.group_correlation))
-    monkeypatch.setattr(scoring, "pair_sums", on_gpu(scoring.pair_sums))
+    monkeypatch.setattr(score_pass, "group_correlation", on_gpu(score_pass.group_correlation))
+    monkeypatch.setattr(score_pass, "pair_sums", on_gpu(score_pass.pair_sums))
     plan = plan_score(store, signal, reference, None, None, 2**28)
-    prepare = scoring._prepare_means if reference.endswith("mean") else scoring._prepare_pairs
-    kernel = prepare(plan, 2**27).kernel
-    values, missing = scoring.score_on_device(plan, kernel, HostPlace(), 128, BAR)
+    kernel = score_pass.tile_kernel(plan, score_pass.prepare_scoring(plan))
+    every = slice(0, store.num_train)
+    values, missing = score_pass.score_on_device(plan, kernel, HostPlace(), 128, BAR, every)
     assert_scores_close(values, expected.values)
     assert missing == expected.metadata["missing"]["train"]
 

@@ -1,0 +1,147 @@
+"""Tasks of a run: a bounded number at a time, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+
+from ltc.distributed.cluster import count_threads
+from ltc.errors import DistributedError, LtcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from distributed import Client, Future
+
+__all__ = ["Call", "Tasks"]
+
+AHEAD: Final = 3  # tasks for each thread that the scheduler knows of
+RETRIES: Final = (
+    2  # of a task that raises an error, perhaps elsewhere; a dead worker's come besides
+)
+
+
+class Call(NamedTuple):
+    """A function that a worker is to call.
+
+    Attributes
+    ----------
+    what : str
+        What it does, for errors.
+    function : callable
+        Of a module, so that workers find it.
+    arguments : tuple
+        Small ones; futures stand for their results.
+    """
+
+    what: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Tasks:
+    """The tasks of one run; leaving the block cancels those that haven't ended.
+
+    Parameters
+    ----------
+    client : Client
+        From `ltc.distributed.cluster.check_client`.
+    name : str
+        What Dask's dashboard calls them.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = f"ltc-{name}-{uuid.uuid4().hex}"
+        self._number = 0
+        self._all: set[Future] = set()
+
+    def __enter__(self) -> Tasks:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Cancel what hasn't ended, and forget the results."""
+        left, self._all = list(self._all), set()
+        if left and self._client.status == "running":
+            self._client.cancel(left, force=True)
+
+    def submit(self, call: Call) -> Future:
+        """Let a worker call a function; its result stays there until it is released."""
+        self._number += 1
+        future = self._client.submit(
+            call.function,
+            *call.arguments,
+            key=f"{self._name}-{self._number}",
+            pure=False,
+            retries=RETRIES,
+        )
+        self._all.add(future)
+        return future
+
+    def release(self, future: Future) -> None:
+        """Let the workers forget a result."""
+        self._all.discard(future)
+        future.release()
+
+    def completed(self, calls: Iterable[Call]) -> Iterator[tuple[Call, Future]]:
+        """Submit calls, a few at a time; yield each with its future when it has been done.
+
+        Whoever takes a future releases it.
+
+        Raises
+        ------
+        LtcError, OSError
+            A task raised it.
+        DistributedError
+            A task raised something else, workers died of it, or the scheduler is gone.
+        """
+        from distributed import as_completed
+
+        waiting = iter(calls)
+        under_way: dict[Future, Call] = {}
+        ended = as_completed()
+        room = AHEAD * max(count_threads(self._client), 1)
+
+        def fill() -> None:
+            while len(under_way) < room:
+                call = next(waiting, None)
+                if call is None:
+                    return
+                future = self.submit(call)
+                under_way[future] = call
+                ended.add(future)
+
+        fill()
+        while under_way:
+            future = next(ended)
+            call = under_way.pop(future)
+            self.check(call.what, future)
+            fill()
+            yield call, future
+
+    def check(self, what: str, future: Future) -> None:
+        """Raise what a task that has ended raised, if it did."""
+        if future.status == "finished":
+            return
+        if future.status != "error":
+            raise DistributedError(
+                f"{what} was given up: the scheduler {self._client.scheduler.address} is gone, or "
+                "somebody has cancelled the task"
+            )
+        self._fail(what, future.exception())
+
+    def _fail(self, what: str, error: Any) -> NoReturn:
+        from distributed import KilledWorker
+
+        if isinstance(error, LtcError | OSError):
+            raise error
+        if isinstance(error, KilledWorker):
+            raise DistributedError(
+                f"{what} was tried {error.allowed_failures + 1} times, and each time its worker "
+                "died; if it was for want of memory, a lower memory_limit or fewer threads for "
+                "each worker may help"
+            ) from error
+        raise DistributedError(
+            f"{what} failed on a worker: {type(error).__name__}: {error}"
+        ) from error
