@@ -24,6 +24,7 @@ TOOLS = {
     "accelerate",
     "dask",
     "dattri",
+    "distributed",  # of users, but of one release for all of a cluster: no bound
     "faiss-cpu",
     "hypothesis",
     "lightning",
