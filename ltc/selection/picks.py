@@ -9,7 +9,7 @@ Every step sorts or counts all samples at once, so that 14 million of them take 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,11 +122,22 @@ def _strata(
     lowest, highest = np.full(shares.size, np.inf), np.full(shares.size, -np.inf)
     np.minimum.at(lowest, groups, values)
     np.maximum.at(highest, groups, values)
-    width = np.where(highest > lowest, highest - lowest, 1.0)  # all scores equal: stratum 0
-    strata = ((values - lowest[groups]) * STRATA / width[groups]).astype(np.int64)
-    cells = np.minimum(strata, STRATA - 1) + groups.astype(np.int64) * STRATA
+    cells = strata_cells(values, groups, lowest, highest)
     sizes = np.bincount(cells, minlength=shares.size * STRATA).reshape(-1, STRATA)
     return cells, strata_shares(shares, sizes).ravel()
+
+
+def strata_cells(
+    values: NDArray[np.float32],
+    groups: NDArray[np.integer[Any]],
+    lowest: NDArray[np.float64],
+    highest: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return the cell ``group * STRATA + stratum`` of samples whose group has these ends [G]."""
+    width = np.where(highest > lowest, highest - lowest, 1.0)  # all scores equal: stratum 0
+    strata = ((values - lowest[groups]) * STRATA / width[groups]).astype(np.int64)
+    cells: NDArray[np.int64] = np.minimum(strata, STRATA - 1) + groups.astype(np.int64) * STRATA
+    return cells
 
 
 def _drawn(
@@ -150,9 +161,22 @@ def _drawn(
 def _shuffled(pool: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
     """Return the pool in an order that depends on `seed` and on who is in it, not on the scores.
 
-    Each of all `size` samples has a random key of 32 bits. NumPy promises that the raw stream of a
-    bit generator stays the same from version to version, but not `Generator.permutation`.
+    Each of all `size` samples has a random key.
     """
     members = np.sort(pool)
-    keys = (np.random.PCG64(seed).random_raw(size) >> np.uint64(32)).astype(np.uint32)
-    return members[stable_order(keys[members])]
+    return members[stable_order(random_keys(seed, 0, size)[members])]
+
+
+def random_keys(seed: int, begin: int, end: int) -> NDArray[np.uint32]:
+    """Return the random keys, 32 bits each, of samples `begin` to `end`, which is not one of them.
+
+    NumPy promises that the raw stream of a bit generator stays the same from version to version,
+    but not `Generator.permutation`; and any part of the stream can be had without the rest.
+
+    Examples
+    --------
+    >>> bool((random_keys(7, 100, 103) == random_keys(7, 0, 103)[100:]).all())
+    True
+    """
+    stream = np.random.PCG64(seed).advance(begin)
+    return (stream.random_raw(end - begin) >> np.uint64(32)).astype(np.uint32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -33,10 +34,18 @@ class SelectionPlan:
     strategy: Strategy
     cutoff: float
     seed: int
-    candidates: NDArray[np.bool_]  # [N]: not excluded
+    size: int  # N
+    excluded: NDArray[np.int64]  # ascending, each once
     clusters: NDArray[np.int64] | None = None  # [N], for "coverage"
     confidence: NDArray[np.float64] | None = None  # [N], for "beta"
     exponent: float = EXPONENT
+
+    @cached_property
+    def candidates(self) -> NDArray[np.bool_]:
+        """Whether each sample is not excluded, bool [N]."""
+        candidates = np.ones(self.size, np.bool_)
+        candidates[self.excluded] = False
+        return candidates
 
 
 def plan_selection(
@@ -82,16 +91,15 @@ def plan_selection(
         raise ArgumentValueError(f"balance must be None for scores without labels, got {balance!r}")
     _check_needed("clusters", clusters, strategy, "coverage", "ltc.clusters(run)")
     _check_needed("confidence", confidence, strategy, "beta", 'ltc.difficulty(run, "confidence")')
-    candidates = np.ones(size, np.bool_)
-    if exclude is not None:
-        candidates[_exclude_indices(exclude, size)] = False
+    excluded = np.unique(_exclude_indices(() if exclude is None else exclude, size))
     return SelectionPlan(
-        k=_coreset_size(fraction, k, int(np.count_nonzero(candidates)), size),
+        k=_coreset_size(fraction, k, size - excluded.size, size),
         balance=balance,
         strategy=strategy,
         cutoff=_share("cutoff", cutoff),
         seed=_whole_number("seed", seed),
-        candidates=candidates,
+        size=size,
+        excluded=excluded,
         clusters=None if clusters is None else _cluster_numbers(clusters, size),
         confidence=None if confidence is None else _probabilities(confidence, size),
         exponent=_at_least_one("exponent", exponent),

@@ -34,11 +34,32 @@ def best_first(values: NDArray[np.float32]) -> NDArray[np.int64]:
     >>> best_first(np.array([0.5, np.nan, 0.9, 0.5], np.float32))
     array([2, 0, 3, 1])
     """
+    return stable_order(falling_keys(values))
+
+
+def falling_keys(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return integers that ascend as scores fall; equal scores have one, and so have all NaN.
+
+    Parameters
+    ----------
+    values : float32 [n]
+        Scores; NaN where undefined, which are above all others.
+
+    Returns
+    -------
+    uint32 [n]
+
+    Examples
+    --------
+    >>> keys = falling_keys(np.array([0.9, 0.0, -0.0, np.nan], np.float32))
+    >>> (keys[0] < keys[1] == keys[2] < keys[3]).item()
+    True
+    """
     falling = np.float32(0) - values  # and one zero, where there were two
     falling[np.isnan(falling)] = np.nan  # and one NaN, which is positive
     bits = falling.view(np.uint32)
     # As integers, floats ascend if the sign bit of positive ones is set and negative ones inverted.
-    return stable_order(np.where(bits & _SIGN, ~bits, bits | _SIGN))
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
 def stable_order(keys: NDArray[np.uint32]) -> NDArray[np.int64]:
