@@ -7,6 +7,7 @@ sample by how its loss moves with the validation loss (`score`), and select a co
 Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
 """
 
+from ltc.block_selection import select
 from ltc.clustering import clusters
 from ltc.dataset import IndexedDataset
 from ltc.errors import LtcError
@@ -17,7 +18,7 @@ from ltc.recorder import Recorder
 from ltc.saved_models import record_checkpoints
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
-from ltc.selection import Coreset
+from ltc.selection import Coreset, CoresetBlocks
 from ltc.stability import Stability, stability
 from ltc.store import Store, open_store
 from ltc.store.arrays import write_store
@@ -25,6 +26,7 @@ from ltc.validation import ValidationQuality, validation_quality
 
 __all__ = [
     "Coreset",
+    "CoresetBlocks",
     "IndexedDataset",
     "LtcError",
     "Neighbors",
@@ -42,6 +44,7 @@ __all__ = [
     "open_store",
     "record_checkpoints",
     "score",
+    "select",
     "stability",
     "validation_quality",
     "write_store",

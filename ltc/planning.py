@@ -79,23 +79,22 @@ def plan_run(num_train: int, num_val: int, num_checkpoints: int, rates: Rates) -
     Examples
     --------
     >>> from ltc.rates import Rates
-    >>> rates = Rates(0.01, 1e-8, 0.01, 1e-9, 1e-9, 0.01, 4e-7, 4e-5, 1e-9)
+    >>> rates = Rates(0.01, 1e-8, 0.01, 1e-9, 1e-9, 0.01, 4e-7, 4e-5, 1e-9, 1e-8)
     >>> plan = plan_run(1_281_167, 12_800, 90, rates)
     >>> plan.store
     243629864
     >>> round(plan.score, 3), round(plan.all_neighbors, 1)
     (0.127, 17.6)
     """
-    _check_sizes(num_train, num_val, num_checkpoints)
+    check_sizes(num_train, num_val, num_checkpoints)
     commit = rates.commit + rates.commit_sample * (num_train + num_val)
     scoring = rates.score + num_train * (rates.score_sample + num_checkpoints * rates.score_loss)
-    search = rates.search + num_val * rates.search_query
-    search += num_train * (rates.search_sample + num_val * rates.search_pair)
+    search = search_seconds(num_train, num_val, rates)
     return Plan(
         num_train=num_train,
         num_val=num_val,
         num_checkpoints=num_checkpoints,
-        store=sum(_split_bytes(size, num_checkpoints) for size in (num_train, num_val)) + METADATA,
+        store=sum(split_bytes(size, num_checkpoints) for size in (num_train, num_val)) + METADATA,
         recording=RECORDED * (num_train + num_val),
         scoring=_scoring_bytes(num_train, num_checkpoints),
         online=ONLINE * num_train,
@@ -122,16 +121,16 @@ def plan_table(plan: Plan) -> str:
     )
     rows = [
         ("", "memory", "time"),
-        ("one commit", _bytes(plan.recording), _seconds(plan.commit)),
-        ("all commits", "", _seconds(plan.commits)),
-        ("score", _bytes(plan.scoring), _seconds(plan.score)),
-        ("neighbors, all of val", _bytes(plan.neighbors), _seconds(plan.all_neighbors)),
-        ("OnlineScorer, in place of a store", _bytes(plan.online), ""),
-        ("  with losses missing", _bytes(plan.online_with_gaps), ""),
+        ("one commit", format_bytes(plan.recording), format_seconds(plan.commit)),
+        ("all commits", "", format_seconds(plan.commits)),
+        ("score", format_bytes(plan.scoring), format_seconds(plan.score)),
+        ("neighbors, all of val", format_bytes(plan.neighbors), format_seconds(plan.all_neighbors)),
+        ("OnlineScorer, in place of a store", format_bytes(plan.online), ""),
+        ("  with losses missing", format_bytes(plan.online_with_gaps), ""),
     ]
     return "\n".join(
         [
-            *columns([("run", size), ("store", _bytes(plan.store))], "<<"),
+            *columns([("run", size), ("store", format_bytes(plan.store))], "<<"),
             "",
             *columns(rows, "<>>"),
             "",
@@ -142,7 +141,20 @@ def plan_table(plan: Plan) -> str:
     )
 
 
-def _check_sizes(num_train: object, num_val: object, num_checkpoints: object) -> None:
+def search_seconds(num_train: int, num_val: int, rates: Rates) -> float:
+    """Return what a search for neighbours of all queries takes beside reading the store."""
+    fixed = rates.search + num_val * rates.search_query
+    return fixed + num_train * (rates.search_sample + num_val * rates.search_pair)
+
+
+def check_sizes(num_train: object, num_val: object, num_checkpoints: object) -> None:
+    """Check that sizes are integers, and at least 1.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentValueError
+        One isn't.
+    """
     sizes = {"num_train": num_train, "num_val": num_val, "num_checkpoints": num_checkpoints}
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int):
@@ -151,52 +163,64 @@ def _check_sizes(num_train: object, num_val: object, num_checkpoints: object) ->
             raise ArgumentValueError(f"{name} must be at least 1, got {size}")
 
 
-def _split_bytes(size: int, num_checkpoints: int) -> int:
+def split_bytes(size: int, num_checkpoints: int) -> int:
     """Losses, labels and checksums of a split; the last chunk of a row is as long as the others."""
     width = min(size, CHUNK_SAMPLES)
     chunks = -(-size // width)
     return chunks * (num_checkpoints * (2 * width + CHECKSUM) + 4 * width + CHECKSUM)
 
 
+def task_bytes(num_train: int, num_checkpoints: int) -> int:
+    """Return the bytes of a task that scores losses which come from afar, in whole chunks."""
+    memory = parse_memory(MEMORY_LIMIT) - WORKSPACE
+    return _tile_bytes(num_train, num_checkpoints, threads=1, memory=memory) + WORKSPACE
+
+
 def _scoring_bytes(num_train: int, num_checkpoints: int) -> int:
     """A tile for each thread, what the kernel makes of it, and the result."""
+    memory = parse_memory(MEMORY_LIMIT) - WORKSPACE
+    tiles = _tile_bytes(num_train, num_checkpoints, threads=thread_count(), memory=memory)
+    return tiles + RESULT * num_train
+
+
+def _tile_bytes(num_train: int, num_checkpoints: int, *, threads: int, memory: int) -> int:
     tiling = plan_tiling(
         num_train,
         CHUNK_SAMPLES,
         num_checkpoints,
-        threads=thread_count(),
-        memory=parse_memory(MEMORY_LIMIT) - WORKSPACE,
+        threads=threads,
+        memory=memory,
         per_sample=BYTES_PER_SAMPLE,
     )
     buffers = tiling.threads if tiling.threads > 1 else BUFFERS
     tiles = buffers * 2 * num_checkpoints * (tiling.width + ROW_PADDING)
-    return tiles + tiling.threads * BYTES_PER_SAMPLE * tiling.width + RESULT * num_train
+    return tiles + tiling.threads * BYTES_PER_SAMPLE * tiling.width
 
 
-def _bytes(number: float) -> str:
+def format_bytes(number: float) -> str:
     """Return bytes with a unit.
 
     Examples
     --------
-    >>> _bytes(999), _bytes(238_093_788), _bytes(4.2e9)
-    ('999 B', '238 MB', '4.2 GB')
+    >>> format_bytes(999), format_bytes(238_093_788), format_bytes(4.2e12)
+    ('999 B', '238 MB', '4.2 TB')
     """
-    for unit in ("B", "kB", "MB"):
+    for unit in ("B", "kB", "MB", "GB"):
         if number < 999.5:
             return f"{number:.3g} {unit}"
         number /= 1000
-    return f"{number:.3g} GB"
+    return f"{number:.3g} TB"
 
 
-def _seconds(number: float) -> str:
+def format_seconds(number: float) -> str:
     """Return a duration with a unit.
 
     Examples
     --------
-    >>> _seconds(0.0042), _seconds(0.234), _seconds(12.34), _seconds(400), _seconds(9000)
-    ('4.2 ms', '230 ms', '12 s', '6.7 min', '2.5 h')
+    >>> format_seconds(0.0042), format_seconds(12.34), format_seconds(400), format_seconds(2e5)
+    ('4.2 ms', '12 s', '6.7 min', '2.3 d')
     """
-    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if number >= (1 if unit == "s" else 2) * size:
             return f"{float(f'{number / size:.2g}'):g} {unit}"
     return f"{float(f'{1000 * number:.2g}'):g} ms"

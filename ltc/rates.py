@@ -6,15 +6,18 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ltc.recorder import Recorder
 from ltc.scoring import score
+from ltc.selection.counting import choose, cut, fold_over
+from ltc.selection.plan import plan_selection
+from ltc.selection.search import Limits
 from ltc.store.arrays import write_store
 from ltc.store.format import CHUNK_SAMPLES
-from ltc_kernels import PairSearch
+from ltc_kernels import PairSearch, thread_count
 
 if TYPE_CHECKING:
     import os
@@ -48,6 +51,8 @@ class Rates:
     search, search_sample, search_query, search_pair : float
         A search for neighbours among trajectories of the planned length, and what each training
         sample, each query, and each pair of them adds to it.
+    selection_sample : float
+        What a pass of a selection in blocks takes for each sample, its scores being in memory.
     """
 
     commit: float
@@ -59,6 +64,7 @@ class Rates:
     search_sample: float
     search_query: float
     search_pair: float
+    selection_sample: float
 
 
 def measure_rates(num_checkpoints: int, folder: str | os.PathLike[str] | None = None) -> Rates:
@@ -81,7 +87,7 @@ def measure_rates(num_checkpoints: int, folder: str | os.PathLike[str] | None = 
             COMMITTED, [_commit(Path(place, f"{size}.zarr"), size) for size in COMMITTED]
         )
         scoring = _scoring(Path(place))
-    return Rates(commit, commit_sample, *scoring, *_search(num_checkpoints))
+    return Rates(commit, commit_sample, *scoring, *_search(num_checkpoints), _selection())
 
 
 def _commit(run: Path, size: int) -> float:
@@ -142,6 +148,25 @@ def _search(num_checkpoints: int) -> tuple[float, float, float, float]:
     sample, pair = _line(SEARCHES[1], [slope for _, slope in lines])
     longer = max(num_checkpoints / LONGEST, 1.0)
     return search, sample * longer, search_query, pair * longer
+
+
+def _selection() -> float:
+    """Seconds of a sample in a pass that counts."""
+    values = np.random.default_rng(0).random(CHUNK_SAMPLES, np.float32)
+    labels = np.arange(CHUNK_SAMPLES, dtype=np.int32) % 1000
+    plan = plan_selection(CHUNK_SAMPLES, labelled=True, fraction=0.1)
+    passes = fold_over(list(cut(values, labels, plan.excluded, width=CHUNK_SAMPLES)))
+    seconds: list[float] = []
+
+    def timed(function: Any, merge: Any) -> Any:
+        begin = time.perf_counter()
+        result = passes(function, merge)
+        seconds.append(time.perf_counter() - begin)
+        return result
+
+    for _ in range(REPEATS):
+        choose(plan, labelled=True, fold=timed, limits=Limits(fetched=CHUNK_SAMPLES // 100))
+    return float(np.median(seconds)) / CHUNK_SAMPLES / thread_count()
 
 
 def _line(sizes: tuple[int, int], seconds: list[float]) -> tuple[float, float]:

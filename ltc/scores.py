@@ -300,12 +300,13 @@ def load_scores(path: str | os.PathLike[str] | Store, name: str | None = None) -
             f"{', '.join(map(repr, store.score_names())) or 'none'}"
         )
     values, metadata = store.read_scores(name)
-    _warn_if_stale(name, metadata, store)
+    warn_if_stale(name, metadata, store)
     labels = None if metadata.get("groups") == "given" else store.labels("train")
     return Scores(values, labels, store.ids("train"), metadata)
 
 
-def _warn_if_stale(name: str, metadata: dict[str, Any], store: Store) -> None:
+def warn_if_stale(name: str, metadata: dict[str, Any], store: Store) -> None:
+    """Warn whoever called the caller if scores were made from other checkpoints than there are."""
     made_from = metadata.get("committed")
     if made_from != store.committed:
         reason = (

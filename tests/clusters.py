@@ -17,7 +17,7 @@ def started(workers=2, *, threads=1, processes=True, **options):
                 n_workers=workers,
                 threads_per_worker=threads,
                 processes=processes,
-                dashboard_address=None,
+                dashboard_address=":0",  # any: several clusters run at once
                 **options,
             ) as cluster,
             Client(cluster) as client,

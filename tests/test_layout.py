@@ -20,6 +20,7 @@ ALLOWED = {
 }
 LTC_NAMES = [
     "Coreset",
+    "CoresetBlocks",
     "IndexedDataset",
     "LtcError",
     "Neighbors",
@@ -37,6 +38,7 @@ LTC_NAMES = [
     "open_store",
     "record_checkpoints",
     "score",
+    "select",
     "stability",
     "validation_quality",
     "write_store",

@@ -1,5 +1,6 @@
 """Arguments that several commands take, and those that have a notation of their own."""
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -54,6 +55,28 @@ def parse_checkpoints(text: str | None) -> slice | list[int] | None:
     raise ArgumentValueError(
         f"--checkpoints must be a slice such as 0:45 or ::3, or a list such as 0,1,5, got {text!r}"
     )
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number, in any notation of numbers.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is none.
+
+    Examples
+    --------
+    >>> parse_count("1281167"), parse_count("1e10"), parse_count("1.28e6")
+    (1281167, 10000000000, 1280000)
+    """
+    try:
+        number = Decimal(text)
+        if number.is_finite() and number.adjusted() < 18 and number == int(number):
+            return int(number)
+    except InvalidOperation:
+        pass
+    raise typer.BadParameter(f"must be a whole number such as 50000 or 1e10, got {text!r}")
 
 
 def parse_fractions(text: str) -> list[float]:

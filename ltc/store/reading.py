@@ -19,7 +19,7 @@ from ltc.store.picking import check_out, pick_checkpoints, pick_samples, read_pi
 from ltc.store.pipeline import ArrayReader, read_bytes, read_many, read_together
 from ltc.store.samples import check_stored_labels
 from ltc.store.saved import check_saved, saved_names, verifiable_names
-from ltc.store.scores import open_scores, read_scores
+from ltc.store.scores import SavedScores, open_scores, read_scores
 from ltc.store.verification import Verification, check_groups, verify
 
 if TYPE_CHECKING:
@@ -335,6 +335,22 @@ class Store:
         """
         check_saved(self.place, self._store, name)
         return read_scores(self._store, name, self._header)
+
+    def saved_scores(self, name: str) -> SavedScores:
+        """Return saved scores that are read range by range.
+
+        Parameters
+        ----------
+        name : str
+            One of :meth:`score_names`.
+
+        Raises
+        ------
+        ArgumentValueError
+            There are no scores of that name.
+        """
+        check_saved(self.place, self._store, name)
+        return SavedScores(self._store, name, self._header)
 
     def _reader(self, path: str) -> ArrayReader:
         if path not in self._readers:

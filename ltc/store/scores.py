@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OWN",
     "SCORE_NAME",
+    "SavedScores",
     "check_score_name",
     "json_values",
     "open_scores",
@@ -116,6 +117,68 @@ def open_scores(store: ZarrStore, name: str, header: Header) -> tuple[ArrayReade
     if not isinstance(attributes.get(OWN), dict):
         raise StoreFormatError(f"{path}: not scores of ltc, the attribute {OWN} is missing")
     return ArrayReader(store, path, document, score_document(header, {})), attributes
+
+
+class SavedScores:
+    """Scores in a store, of which a range is read at a time.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Where.
+    name : str
+        Theirs.
+    header : Header
+        Of the store.
+
+    Attributes
+    ----------
+    attributes : dict
+        As given when they were saved.
+    crc32 : int
+        The checksum of all values, by which one save is told from the next.
+
+    Raises
+    ------
+    StoreFormatError
+        There are none of that name, or they are something else.
+    """
+
+    def __init__(self, store: ZarrStore, name: str, header: Header) -> None:
+        self._store = store
+        self._name = name
+        self._header = header
+        self._reader, attributes = open_scores(store, name, header)
+        self.crc32: int = attributes[OWN]["crc32"]
+        self.attributes = {key: value for key, value in attributes.items() if key != OWN}
+
+    def read(self, samples: slice) -> NDArray[np.float32]:
+        """Return the scores of a range of samples.
+
+        Raises
+        ------
+        StoreCorruptError
+            A chunk is lost or changed, or other scores have taken their place.
+        """
+        try:
+            values: NDArray[np.float32] = self._reader.read_all(samples)
+        except StoreCorruptError:
+            self._check_there()  # which explains whatever is lost
+            raise
+        # A chunk that was read before this was still theirs: metadata go first, or all at once.
+        self._check_there()
+        return values
+
+    def _check_there(self) -> None:
+        try:
+            _, attributes = open_scores(self._store, self._name, self._header)
+            crc32 = attributes[OWN].get("crc32")
+        except StoreFormatError:
+            crc32 = None
+        if crc32 != self.crc32:
+            raise StoreCorruptError(
+                f"{self._reader.path}: the scores were replaced since they were opened"
+            )
 
 
 def read_scores(

@@ -24,6 +24,7 @@ RATES = Rates(
     search_sample=1e-7,
     search_query=5e-5,
     search_pair=2e-9,
+    selection_sample=1e-8,
 )
 
 
