@@ -39,7 +39,7 @@ class ClassSearch:
     device : str
         ``"cpu"``, or the name of a GPU.
     classes : pair of int32 arrays, shapes (N,) and (M,), or None
-        Of the training samples and of the queries, to look within a class.
+        Of the training samples that are looked at and of the queries, to look within a class.
     place : Place, optional
         The device that tiles go to; by default the one that `device` names.
     """
@@ -68,6 +68,7 @@ class ClassSearch:
             )
             for group, places in self._members.items()
         }
+        self._first = 0  # the sample that the classes begin with
         # Up to here each search knows the training samples; a tile that is halved comes again.
         self._known = dict.fromkeys(self._searches, -1)
 
@@ -76,9 +77,10 @@ class ClassSearch:
         return self._place is not None
 
     def run(
-        self, store: Store, rows: Sequence[int], *, memory: int
+        self, store: Store, rows: Sequence[int], *, memory: int, samples: slice | None = None
     ) -> Iterator[NDArray[np.float16]]:
-        """Look at all training samples; yield each tile of them once it has been taken."""
+        """Look at all training samples, or at a range of whole chunks; yield their tiles."""
+        self._first = 0 if samples is None else samples.start
         width = tile_width(
             store.num_train,
             store.chunk_samples,
@@ -87,12 +89,13 @@ class ClassSearch:
             per_sample=BYTES_PER_SAMPLE,
         )
         if self._place is None:
-            for begin, losses in read_tiles(store, rows, width):
+            for begin, losses in read_tiles(store, rows, width, samples=samples):
                 self._offer(begin, losses)
                 yield losses
             return
         conveyor = Conveyor(self._place, self._offer, len(rows), width)
-        for begin, losses in read_tiles(store, rows, width, allocate=self._place.host_rows):
+        tiles = read_tiles(store, rows, width, allocate=self._place.host_rows, samples=samples)
+        for begin, losses in tiles:
             conveyor.take(begin, losses)
             yield losses
         conveyor.finish()
@@ -108,7 +111,8 @@ class ClassSearch:
         if self._train_classes is None:
             self._searches[0].add(losses, np.arange(begin, end))
             return
-        for group, columns in members(self._train_classes[begin:end]).items():
+        classes = self._train_classes[begin - self._first : end - self._first]
+        for group, columns in members(classes).items():
             if group not in self._searches or begin + columns[-1] <= self._known[group]:
                 continue
             some = on_device(columns, str(losses.device)) if self._on_gpu else columns

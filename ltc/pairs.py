@@ -1,68 +1,40 @@
 """`neighbors` and `correlation`: single validation samples, explained by training samples."""
 
-import os
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from ltc.class_search import ClassSearch
 from ltc.devices import choose_device, on_device, to_host
-from ltc.errors import ArgumentValueError
 from ltc.lost_losses import warn_of_lost_losses
+from ltc.queries import (
+    TILE_MEMORY,
+    Neighbors,
+    Ranking,
+    first_of_each,
+    plan_neighbors,
+    positions,
+    read_queries,
+    read_samples,
+    search,
+)
 from ltc.score_plan import usable_checkpoints
 from ltc.store import Store, open_store
-from ltc.store.picking import pick_samples
-from ltc_kernels import count_missing, pair_correlation, query_slices
-from ltc_kernels.checks import check_k, check_signal
+from ltc_kernels import count_missing, pair_correlation
+from ltc_kernels.checks import check_signal
 
-Within = Literal["all", "class"]
-WITHIN: Final[tuple[str, ...]] = get_args(Within)
-TILE_MEMORY: Final = 100 * 10**6  # bytes of training losses in memory, being read and at work
-BYTES_PER_SAMPLE: Final = 32  # of a tile, beside the losses: its index, and its place by class
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
 
+    from distributed import Client
+    from numpy.typing import ArrayLike, NDArray
 
-@dataclass(frozen=True)
-class Ranking:
-    """Training samples by their correlation with each query.
-
-    Attributes
-    ----------
-    indices : ndarray of int64, shape (M, k)
-        Samples, best first, equal ones by index; -1 where there are fewer than k.
-    values : ndarray of float32, shape (M, k)
-        Correlations, -1..1 up to rounding; NaN where there are fewer than k.
-    """
-
-    indices: NDArray[np.int64]
-    values: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Neighbors:
-    """What `neighbors` found.
-
-    Attributes
-    ----------
-    queries : ndarray of int64, shape (M,)
-        The validation samples, as asked for.
-    aligned : Ranking
-        The training samples of the highest correlations.
-    conflicting : Ranking
-        Those of the lowest, most negative first.
-    metadata : dict
-        ``signal``, ``within``, ``committed``, ``checkpoints`` and ``left_out`` (their values), and
-        ``store``, its path.
-    """
-
-    queries: NDArray[np.int64]
-    aligned: Ranking
-    conflicting: Ranking
-    metadata: dict[str, Any]
+__all__ = ["Neighbors", "Ranking", "correlation", "neighbors"]
 
 
 def neighbors(
@@ -75,6 +47,7 @@ def neighbors(
     checkpoints: slice | Sequence[int] | None = None,
     device: str = "auto",
     progress: bool = False,
+    client: Client | None = None,
 ) -> Neighbors:
     """Find the training samples most aligned and most in conflict with validation samples.
 
@@ -100,6 +73,9 @@ def neighbors(
         ``"auto"`` is a GPU where one is usable, else the CPU.
     progress : bool
         Show a progress bar.
+    client : distributed.Client, optional
+        Share the training samples out among the workers of a Dask cluster, who all reach the store;
+        see `ltc.distributed`. The neighbours are the same bits.
 
     Returns
     -------
@@ -130,31 +106,39 @@ def neighbors(
     >>> found.aligned.indices, found.conflicting.indices
     (array([[0, 1]]), array([[2, 1]]))
     """
-    plan = _plan(run, signal, checkpoints, device)
-    size = check_k(k)
-    if within not in WITHIN:
-        raise ArgumentValueError(f"within must be one of {', '.join(WITHIN)}, got {within!r}")
-    picked = _positions("queries", slice(None) if queries is None else queries, plan.store.num_val)
-    classes = _classes(plan.store) if within == "class" else None
-    shape = (len(picked), size)
-    rankings = _empty_ranking(shape), _empty_ranking(shape)
-    # Queries of one class beside each other, so that a pass over the store meets few classes.
-    by_class = np.argsort(classes.val[picked], kind="stable") if classes else np.arange(shape[0])
-    parts = list(query_slices(np.empty((len(plan.rows), len(picked)), dtype=np.float16), size))
+    if client is not None:
+        from ltc.distributed.neighbors import neighbors_on_cluster
+
+        return neighbors_on_cluster(
+            run,
+            client,
+            queries,
+            k=k,
+            within=within,
+            signal=signal,
+            checkpoints=checkpoints,
+            device=device,
+            progress=progress,
+        )
+    place = choose_device(device, pairs=True)
+    store = run if isinstance(run, Store) else open_store(run)
+    plan = plan_neighbors(store, queries, k, within, signal, checkpoints)
+    classes = store.labels("train") if plan.classes is not None else None
+    rankings = plan.empty_rankings()
     with tqdm(
-        total=len(parts) * plan.store.num_train,
+        total=len(plan.passes) * store.num_train,
         desc="neighbors",
         unit=" samples",
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        for part in parts:
-            places = by_class[part]
-            for some, results in _search(plan, picked[places], size, classes, bar):
-                for ranking, (values, indices) in zip(rankings, results, strict=True):
-                    ranking.values[places[some]] = values
-                    ranking.indices[places[some]] = indices
-    return Neighbors(picked, *rankings, _metadata(plan, within))
+        for places in plan.passes:
+            prepared = read_queries(plan, places)
+            found = search(store, plan.rows, prepared, classes, place, bar)
+            plan.enter(rankings, places, found)
+            missing = {"train": found.missing, "val": prepared.missing}
+            warn_of_lost_losses(store, plan.rows, missing)
+    return Neighbors(plan.queries, *rankings, plan.metadata())
 
 
 def correlation(
@@ -203,26 +187,22 @@ def correlation(
     array([[ 1.   , 0.756, -0.866]], dtype=float32)
     """
     plan = _plan(run, signal, checkpoints, device)
-    asked = _positions("queries", queries, plan.store.num_val)
-    val = _read(plan, "val", asked)
-    picked = _positions("samples", samples, plan.store.num_train)
-    once = _first_of_each(picked)
+    asked = positions("queries", queries, plan.store.num_val)
+    val = read_samples(plan.store, plan.rows, "val", asked)
+    picked = positions("samples", samples, plan.store.num_train)
+    once = first_of_each(picked)
     matrix = np.empty((val.shape[1], len(picked)), dtype=np.float32)
-    missing = {"train": 0, "val": count_missing(val[:, _first_of_each(asked)])}
+    missing = {"train": 0, "val": count_missing(val[:, first_of_each(asked)])}
     on = partial(on_device, name=plan.device)
     queries_there = on(val)
     step = max(TILE_MEMORY // (2 * len(plan.rows)), 1)
     for begin in range(0, len(picked), step):
-        losses = _read(plan, "train", picked[begin : begin + step])
+        losses = read_samples(plan.store, plan.rows, "train", picked[begin : begin + step])
         missing["train"] += count_missing(losses[:, once[begin : begin + step]])
         found = pair_correlation(on(losses), queries_there, signal=plan.signal)
         matrix[:, begin : begin + step] = to_host(found)
     warn_of_lost_losses(plan.store, plan.rows, missing)
     return matrix
-
-
-def _empty_ranking(shape: tuple[int, int]) -> Ranking:
-    return Ranking(np.full(shape, -1, dtype=np.int64), np.full(shape, np.nan, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -236,14 +216,6 @@ class _Plan:
     device: str
 
 
-@dataclass(frozen=True)
-class _Classes:
-    """Labels of both splits."""
-
-    train: NDArray[np.int32]
-    val: NDArray[np.int32]
-
-
 def _plan(
     run: str | os.PathLike[str] | Store,
     signal: str,
@@ -255,62 +227,3 @@ def _plan(
     checked = check_signal(signal)
     rows, left_out = usable_checkpoints(store, checked, checkpoints)
     return _Plan(store, checked, rows, left_out, place)
-
-
-def _classes(store: Store) -> _Classes:
-    train, val = store.labels("train"), store.labels("val")
-    if train is None or val is None:
-        raise ArgumentValueError('within "class" needs labels, and the store has none')
-    return _Classes(train, val)
-
-
-def _positions(name: str, samples: slice | ArrayLike, size: int) -> NDArray[np.int64]:
-    picked = pick_samples(samples, size, name)
-    return np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
-
-
-def _first_of_each(positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which positions are there for the first time; what is missing of a sample counts once."""
-    first = np.zeros(len(positions), dtype=np.bool_)
-    first[np.unique(positions, return_index=True)[1]] = True
-    return first
-
-
-def _read(plan: _Plan, split: str, samples: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Losses [T, n]; neighbours are read as a slice, which is faster."""
-    if len(samples) and (np.diff(samples) == 1).all():
-        span = slice(int(samples[0]), int(samples[-1]) + 1)
-        return plan.store.read(split, samples=span, checkpoints=plan.rows)
-    return plan.store.read(split, samples=samples, checkpoints=plan.rows)
-
-
-def _search(
-    plan: _Plan, queries: NDArray[np.int64], k: int, classes: _Classes | None, bar: Any
-) -> Iterator[tuple[NDArray[np.int64], list[tuple[Any, Any]]]]:
-    """One pass over the store; yield places within ``queries`` and what was found for them."""
-    val = _read(plan, "val", queries)
-    missing = {"train": 0, "val": count_missing(val[:, _first_of_each(queries)])}
-    search = ClassSearch(
-        val,
-        k,
-        signal=plan.signal,
-        device=plan.device,
-        classes=None if classes is None else (classes.train, classes.val[queries]),
-    )
-    for losses in search.run(plan.store, plan.rows, memory=TILE_MEMORY):
-        missing["train"] += count_missing(losses)
-        bar.update(losses.shape[1])
-    warn_of_lost_losses(plan.store, plan.rows, missing, stacklevel=4)
-    yield from search.results()
-
-
-def _metadata(plan: _Plan, within: str) -> dict[str, Any]:
-    checkpoints = plan.store.checkpoints
-    return {
-        "signal": plan.signal,
-        "within": within,
-        "committed": plan.store.committed,
-        "checkpoints": [float(checkpoints[t]) for t in plan.rows],
-        "left_out": [float(checkpoints[t]) for t in plan.left_out],
-        "store": plan.store.path,
-    }

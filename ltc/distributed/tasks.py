@@ -120,6 +120,15 @@ class Tasks:
             fill()
             yield call, future
 
+    def results(self, what: str, futures: list[Future]) -> list[Any]:
+        """Wait for tasks, and let their results come to this process."""
+        from distributed import wait
+
+        wait(futures)
+        for future in futures:
+            self.check(what, future)
+        return list(self._client.gather(futures))
+
     def check(self, what: str, future: Future) -> None:
         """Raise what a task that has ended raised, if it did."""
         if future.status == "finished":

@@ -2,44 +2,20 @@
 
 import numpy as np
 import pytest
+from pair_cases import BAD_ARGUMENTS, CHECKPOINTS, CLASSES, TRAIN, VAL, trajectories, write
 
 import ltc
 from assertions import assert_scores_close
 from ltc import tiles
-from ltc.errors import (
-    ArgumentIndexError,
-    ArgumentTypeError,
-    ArgumentValueError,
-    BackendUnavailableError,
-)
+from ltc.errors import ArgumentValueError
 from ltc_kernels import pair_correlation, pair_topk
-
-CHECKPOINTS, TRAIN, VAL, CLASSES = 9, 260, 24, 4
-
-
-def trajectories(size, seed):
-    rng = np.random.default_rng(seed)
-    course = rng.random((CHECKPOINTS, CLASSES)).cumsum(axis=0)
-    losses = course[:, np.arange(size) % CLASSES] + rng.normal(size=(CHECKPOINTS, size))
-    losses[3, 1::9] = np.nan
-    losses[:, 2] = np.nan
-    losses[:, 4] = 0.5
-    return losses.astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     """A store with gaps in both splits, a class without training and one without val samples."""
     path = tmp_path_factory.mktemp("neighbors") / "run.zarr"
-    labels = np.arange(TRAIN) % CLASSES, np.arange(VAL) % (CLASSES + 1)
-    labels[1][labels[1] == 3] = CLASSES + 1
-    ltc.write_store(
-        path,
-        trajectories(TRAIN, 0),
-        trajectories(VAL, 1),
-        train_labels=labels[0],
-        val_labels=labels[1],
-    )
+    write(path)
     return path
 
 
@@ -171,18 +147,7 @@ def test_memory_for_tiles_is_bounded(path, monkeypatch):
     assert asked["memory"] <= 100e6
 
 
-BAD = [
-    ({"queries": [VAL]}, ArgumentIndexError, r"queries must lie in 0\.\.23, got 24"),
-    ({"queries": [0.5]}, ArgumentTypeError, "queries must be a slice or integers, got float64"),
-    ({"k": 0}, ArgumentValueError, r"k must lie in 1\.\.1024, got 0"),
-    ({"within": "labels"}, ArgumentValueError, "within must be one of all, class, got 'labels'"),
-    ({"signal": "gain"}, ArgumentValueError, "signal must be one of loss, difference"),
-    ({"checkpoints": [0, 1]}, ArgumentValueError, "checkpoints must leave at least 4"),
-    ({"device": "abacus"}, BackendUnavailableError, "device must be .* got 'abacus'"),
-]
-
-
-@pytest.mark.parametrize(("change", "error", "message"), BAD)
+@pytest.mark.parametrize(("change", "error", "message"), BAD_ARGUMENTS)
 def test_bad_arguments(path, change, error, message):
     with pytest.raises(error, match=message):
         ltc.neighbors(path, **change)
