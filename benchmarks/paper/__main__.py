@@ -1,0 +1,86 @@
+"""``python -m benchmarks.paper FIGURE``: run what is missing, print the tables, keep them."""
+
+import argparse
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.paper.data import DATASETS
+from benchmarks.paper.jobs import CACHE, Work
+from benchmarks.paper.study import Study
+from benchmarks.paper.training import RECIPES
+from ltc.errors import LtcError
+
+FIGURES = {
+    "accuracy": "figure 3: test accuracy against the size of the coreset",
+}
+GUESS = 30_000  # samples a second, of a core that is not alone
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, and make one figure."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    recipe = RECIPES[options.dataset]
+    if options.epochs is not None:
+        recipe = replace(recipe, epochs=options.epochs)
+    figure = importlib.import_module(f"benchmarks.paper.{options.figure}")
+    try:
+        study = Study(
+            dataset=options.dataset,
+            directory=options.data,
+            recipe=recipe,
+            work=Work(options.work, options.dataset, recipe),
+            seeds=options.seeds,
+            long_seeds=options.long_seeds,
+        )
+        if options.plan:
+            _print_plan(figure, study)
+            return 0
+        if not options.tables:
+            for number, jobs in enumerate(figure.stages(study)):
+                if number < options.stages:
+                    study.work.run(jobs)
+    except LtcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.paper",
+        description="Make a figure of the papers on data in reach. Work that was killed goes on.",
+        epilog="figures: " + "; ".join(f"{name} ({what})" for name, what in FIGURES.items()),
+    )
+    parser.add_argument("figure", choices=FIGURES)
+    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
+    parser.add_argument(
+        "--work", type=Path, default=CACHE, metavar="DIR", help=f"results so far; {CACHE}"
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--long-seeds", type=int, default=3, help="with matched iterations")
+    parser.add_argument("--epochs", type=int, help="of the recorded run; set by the data set")
+    parser.add_argument("--stages", type=int, default=9, help="stop after so many stages of jobs")
+    parser.add_argument("--plan", action="store_true", help="only print what is missing")
+    parser.add_argument("--tables", action="store_true", help="only of the results so far")
+    parser.add_argument("--keep", action="store_true", help="into benchmarks/results/paper")
+    return parser
+
+
+def _print_plan(figure: object, study: Study) -> None:
+    speed = study.work.speed()
+    for number, jobs in enumerate(figure.stages(study)):
+        missing = study.work.missing(jobs)
+        visits = sum(job.visits for job in missing)
+        print(
+            f"stage {number + 1}: {len(jobs)} jobs, {len(missing)} missing: {visits / 1e6:.1f} "
+            f"million samples through a model, {visits / (speed or GUESS) / 60:.0f} minutes at "
+            f"{speed or GUESS:,.0f} a second ({'as so far' if speed else 'a guess'})"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Every way to choose a coreset that figure 3 compares, random first.
+
+All are balanced: a class gets its share of the coreset. All start from the same recorded run, from
+the losses of passes after each epoch; the scores of other papers leave out the checkpoint before
+training, which theirs don't have.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ltc
+from benchmarks.paper.difficulty import difficulty
+from benchmarks.paper.geometry import class_order, herding, k_centre
+from benchmarks.paper.recording import Recorded
+
+LARGEST = 0.2  # the share of a class for which greedy orders are computed, if more is not needed
+WINDOW = 10  # checkpoints in the windows of Dyn-Unc and DUAL, in runs of twice as many or more
+ORDERS = {"herding": herding, "k-centre": k_centre}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to choose.
+
+    Attributes
+    ----------
+    name : str
+        In names of jobs.
+    label : str
+        In tables and plots.
+    group : str
+        Which methods it is drawn with.
+    choose : function
+        Called with a recorded run, a fraction and a seed; returns positions in the training split.
+    """
+
+    name: str
+    label: str
+    group: str
+    choose: Callable[[Recorded, float, int], NDArray[np.int64]]
+
+
+def _ltc(signal: str, reference: str, **how: Any) -> Callable[..., NDArray[np.int64]]:
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        scores = correlation_scores(run.passes, signal, reference)
+        return scores.select(fraction=fraction, seed=seed, **how).indices
+
+    return choose
+
+
+def _hardest(of: Callable[[Recorded], NDArray[np.float32]]) -> Callable[..., NDArray[np.int64]]:
+    """Take the highest values of each class."""
+
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        del seed
+        return _scores(of(run), run).select(fraction=fraction).indices
+
+    return choose
+
+
+def _difficulty(kind: str) -> Callable[..., NDArray[np.int64]]:
+    return _hardest(lambda run: _difficulty_values(run.passes, kind))
+
+
+def _greedy(name: str) -> Callable[..., NDArray[np.int64]]:
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        del seed
+        values = _order_values(name, run, max(fraction, LARGEST))
+        return _scores(values, run).select(fraction=fraction).indices
+
+    return choose
+
+
+METHODS = (
+    Method("random", "random", "baseline", _ltc("difference", "class-mean", strategy="random")),
+    Method("cld-top", "differences, class mean", "LTC, top", _ltc("difference", "class-mean")),
+    Method("cld-pairs", "differences, pairs", "LTC, top", _ltc("difference", "class-pairs")),
+    Method("ltc-top", "losses, class mean", "LTC, top", _ltc("loss", "class-mean")),
+    Method("ltc-pairs", "losses, pairs", "LTC, top", _ltc("loss", "class-pairs")),
+    Method(
+        "cld-stratified",
+        "stratified",
+        "LTC, other strategies",
+        _ltc("difference", "class-mean", strategy="stratified"),
+    ),
+    Method(
+        "cld-stratified-cutoff",
+        "stratified, cutoff 0.2",
+        "LTC, other strategies",
+        _ltc("difference", "class-mean", strategy="stratified", cutoff=0.2),
+    ),
+    Method(
+        "cld-random-cutoff",
+        "random, cutoff 0.2",
+        "LTC, other strategies",
+        _ltc("difference", "class-mean", strategy="random", cutoff=0.2),
+    ),
+    Method("el2n", "EL2N", "hard samples", _hardest(lambda run: run.el2n)),
+    Method("forgetting", "forgetting", "hard samples", _hardest(lambda run: run.forgetting)),
+    Method("cumulative-loss", "cumulative loss", "hard samples", _difficulty("cumulative-loss")),
+    Method("variability", "variability", "uncertain samples", _difficulty("variability")),
+    Method("dyn-unc", "Dyn-Unc", "uncertain samples", _difficulty("dyn-unc")),
+    Method("dual", "DUAL, top", "uncertain samples", _difficulty("dual")),
+    Method("confidence", "confidence", "easy and typical samples", _difficulty("confidence")),
+    Method("herding", "herding", "easy and typical samples", _greedy("herding")),
+    Method("k-centre", "k-centre", "easy and typical samples", _greedy("k-centre")),
+)
+
+
+@lru_cache(maxsize=16)
+def correlation_scores(store: Path, signal: str, reference: str) -> ltc.Scores:
+    """Return the scores of a store, made once."""
+    return ltc.score(store, signal=signal, reference=reference)
+
+
+@lru_cache(maxsize=16)
+def _difficulty_values(store: Path, kind: str) -> NDArray[np.float32]:
+    epochs = len(ltc.open_store(store).checkpoints) - 1
+    return difficulty(store, kind, min(WINDOW, epochs // 2))
+
+
+@lru_cache(maxsize=4)
+def _order_values(name: str, run: Recorded, share: float) -> NDArray[np.float32]:
+    """Return a greedy order as scores, made once."""
+    return class_order(ORDERS[name], run.features, run.labels, share)
+
+
+def _scores(values: NDArray[np.float32], run: Recorded) -> ltc.Scores:
+    return ltc.Scores(values, run.labels.astype(np.int32))
