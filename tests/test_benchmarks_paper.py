@@ -81,6 +81,12 @@ def test_a_coreset_gets_as_many_epochs_or_iterations_as_everything(match, iterat
     assert seen.float().mean() == pytest.approx(iterations / 3, abs=0.4)
 
 
+def test_iterations_can_be_those_of_a_larger_coreset(digits):
+    trainer = Trainer(digits, "cnn", RECIPE, 0, np.arange(101), "iterations", share=0.2)
+    assert trainer.iterations == 5 * 4  # of 200 samples
+    assert Trainer(digits, "cnn", RECIPE, 0, np.arange(101), "epochs", 0.2).iterations == 5 * 3
+
+
 def test_training_is_reproducible_and_of_the_samples_alone(digits):
     chosen = np.arange(30, 60)
     results = [

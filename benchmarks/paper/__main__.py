@@ -5,7 +5,9 @@ import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from benchmarks import machine, results
 from benchmarks.paper.data import DATASETS
 from benchmarks.paper.jobs import CACHE, Work
 from benchmarks.paper.study import Study
@@ -14,7 +16,11 @@ from ltc.errors import LtcError
 
 FIGURES = {
     "accuracy": "figure 3: test accuracy against the size of the coreset",
+    "transfer": "figure 4: coresets of one architecture for training another",
+    "checkpoints": "how few checkpoints are enough",
+    "modes": "losses of training steps against those of passes",
 }
+FOLDER = results.FOLDER / "paper"
 GUESS = 30_000  # samples a second, of a core that is not alone
 
 
@@ -34,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             work=Work(options.work, options.dataset, recipe),
             seeds=options.seeds,
             long_seeds=options.long_seeds,
+            long_share=options.long_share,
         )
         if options.plan:
             _print_plan(figure, study)
@@ -42,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             for number, jobs in enumerate(figure.stages(study)):
                 if number < options.stages:
                     study.work.run(jobs)
+        _show(options, figure, study)
     except LtcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -62,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--long-seeds", type=int, default=3, help="with matched iterations")
+    parser.add_argument(
+        "--long-share", type=float, default=1.0, help="of what share of everything; 1: of all of it"
+    )
     parser.add_argument("--epochs", type=int, help="of the recorded run; set by the data set")
     parser.add_argument("--stages", type=int, default=9, help="stop after so many stages of jobs")
     parser.add_argument("--plan", action="store_true", help="only print what is missing")
@@ -70,7 +81,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print_plan(figure: object, study: Study) -> None:
+def _show(options: argparse.Namespace, figure: Any, study: Study) -> None:
+    """Print the tables of what is there, and keep them."""
+    tables = figure.tables(study)
+    print("\n\n".join(map(str, tables)))
+    if not options.keep:
+        return
+    jobs = [job.name for stage in figure.stages(study) for job in stage]
+    described = machine.describe()
+    described["commit"] = f"{', '.join(study.work.commits(jobs))}; tables: {described['commit']}"
+    recipe = study.recipe
+    described["training"] = (
+        f"{recipe.epochs} epochs of batches of {recipe.batch_size}, Adam from a learning rate of "
+        f"{recipe.learning_rate:g} along a cosine"
+    )
+    name = f"{study.dataset}-{options.figure}"
+    path = results.keep(name, tables, FOLDER, described)
+    figure.draw(study, FOLDER / f"{name}.png")
+    print(f"\nkept as {path}")
+
+
+def _print_plan(figure: Any, study: Study) -> None:
     speed = study.work.speed()
     for number, jobs in enumerate(figure.stages(study)):
         missing = study.work.missing(jobs)

@@ -43,7 +43,11 @@ class Case:
     @property
     def name(self) -> str:
         """How jobs call it; the data set and the recipe are the folder's."""
-        return f"{self.architecture}/flip-{self.flip:g}/seed-{self.seed}"
+        return self.named(self.architecture)
+
+    def named(self, architecture: str) -> str:
+        """How jobs of another architecture on the same samples are called."""
+        return f"{architecture}/flip-{self.flip:g}/seed-{self.seed}"
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -15,6 +15,22 @@ from benchmarks.paper.training import Match, Recipe, evaluate, fit, one_thread
 from ltc.errors import ArgumentValueError
 
 Choose = Callable[[Recorded, float, int], NDArray[np.int64]]
+Take = Callable[[Mapping[str, Any]], float]  # a number of a job's result
+
+
+def accuracy(result: Mapping[str, Any]) -> float:
+    """Return the share of the test split that is right."""
+    return result["accuracy"]
+
+
+def worst_class(result: Mapping[str, Any]) -> float:
+    """Return that of the class in which it is smallest."""
+    return min(result["class_accuracy"])
+
+
+def flipped(result: Mapping[str, Any]) -> float:
+    """Return the share of wrong labels in the coreset."""
+    return result["flipped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +49,8 @@ class Study:
         Shares of wrong labels.
     fractions, long_fractions : tuple of float
         Sizes of coresets, the same way.
+    long_share : float
+        Matched iterations are those of this share of everything.
     """
 
     dataset: str
@@ -44,6 +62,7 @@ class Study:
     flips: tuple[float, ...] = (0.0, 0.1)
     fractions: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
     long_fractions: tuple[float, ...] = (0.01, 0.05, 0.2)
+    long_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -54,6 +73,8 @@ class Study:
             for fraction in getattr(self, name):
                 if not 0 < fraction < 1:
                     raise ArgumentValueError(f"{name} must lie between 0 and 1, got {fraction}")
+        if not 0 < self.long_share <= 1:
+            raise ArgumentValueError(f"long_share must lie in 0..1, got {self.long_share}")
 
     def case(self, flip: float, seed: int, architecture: str = SMALLEST) -> Case:
         """Return a recorded run."""
@@ -86,13 +107,26 @@ class Study:
             What is trained; by default what was recorded.
         """
         trained = architecture or case.architecture
-        whole = case.sizes[0]
-        size = whole if match == "iterations" else round(fraction * whole)
+        share = self.long_share if match == "iterations" else fraction
         return Job(
-            coreset_job_name(case, name, fraction, match, architecture),
-            self.recipe.epochs * size,
+            self.coreset_name(case, name, fraction, match, architecture),
+            round(self.recipe.epochs * share * case.sizes[0]),
             lambda: self._train(case, choose, fraction, match, trained),
         )
+
+    def coreset_name(
+        self,
+        case: Case,
+        name: str,
+        fraction: float,
+        match: Match = "epochs",
+        architecture: str | None = None,
+    ) -> str:
+        """Return the name of a `coreset_job`."""
+        trained = architecture or case.architecture
+        source = "" if trained == case.architecture else f"-of-{case.architecture}"
+        how = match if match == "epochs" else f"{match}-of-{self.long_share:g}"
+        return f"{how}/{case.named(trained)}/{name}{source}/{fraction:g}"
 
     def _train(
         self, case: Case, choose: Choose, fraction: float, match: Match, architecture: str
@@ -100,7 +134,7 @@ class Study:
         run, data = recorded(case, self.work), case.data
         samples = choose(run, fraction, case.seed)
         with one_thread():
-            model = fit(data, architecture, self.recipe, case.seed, samples, match)
+            model = fit(data, architecture, self.recipe, case.seed, samples, match, self.long_share)
             tested = evaluate(model, data)
         return {
             "accuracy": tested.accuracy,
@@ -109,21 +143,7 @@ class Study:
             "flipped": float(run.flipped[samples].mean()),
         }
 
-    def results(self, names: Sequence[str], field: str = "accuracy") -> NDArray[np.float64]:
-        """Return one number of each job's result; NaN for those that are not done."""
+    def results(self, names: Sequence[str], take: Take = accuracy) -> NDArray[np.float64]:
+        """Return a number of each job's result; NaN for those that are not done."""
         done = (self.work.result(name) for name in names)
-        return np.array([np.nan if each is None else each[field] for each in done])
-
-
-def coreset_job_name(
-    case: Case,
-    name: str,
-    fraction: float,
-    match: Match = "epochs",
-    architecture: str | None = None,
-) -> str:
-    """Return the name of a `Study.coreset_job`."""
-    trained = architecture or case.architecture
-    source = "" if trained == case.architecture else f"-of-{case.architecture}"
-    run = f"{trained}/flip-{case.flip:g}/seed-{case.seed}"
-    return f"{match}/{run}/{name}{source}/{fraction:g}"
+        return np.array([np.nan if each is None else take(each) for each in done])

@@ -1,8 +1,8 @@
 """Training from scratch, on everything or on a coreset, and what comes out of it.
 
 A coreset is trained on for as many epochs as everything is (``"epochs"``: it costs its share of the
-time) or for as many iterations (``"iterations"``: it costs all of it, and shows what its samples
-are worth when training is long enough).
+time) or for as many iterations as everything, or as a larger coreset (``"iterations"``: all sizes
+cost the same, and it shows what samples are worth when training is long enough).
 """
 
 from collections.abc import Iterator
@@ -80,7 +80,9 @@ class Trainer:
     samples : int64 [k], optional
         Positions in the training split; None: all of it.
     match : {"epochs", "iterations"}
-        What a coreset has in common with everything.
+        What training has in common with that on everything.
+    share : float
+        With matched iterations: they are those of this share of everything, 0..1.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Trainer:
         seed: int,
         samples: NDArray[np.int64] | None = None,
         match: Match = "epochs",
+        share: float = 1.0,
     ) -> None:
         if match not in MATCHES:
             raise ArgumentValueError(f"match must be one of {', '.join(MATCHES)}, got {match!r}")
@@ -102,7 +105,7 @@ class Trainer:
         self._images, self._labels = _tensor(images), torch.from_numpy(labels)
         self._white = data.white
         self._steps = recipe.steps(len(labels))
-        whole = recipe.steps(len(data.train))
+        whole = recipe.steps(max(1, round(share * len(data.train))))
         self.iterations = recipe.epochs * (self._steps if match == "epochs" else whole)
         self.remaining = self.iterations
         self._generator = torch.Generator().manual_seed(seed)
@@ -143,9 +146,10 @@ def fit(
     seed: int,
     samples: NDArray[np.int64] | None = None,
     match: Match = "epochs",
+    share: float = 1.0,
 ) -> nn.Sequential:
     """Train a new model and return it; the parameters are those of `Trainer`."""
-    trainer = Trainer(data, architecture, recipe, seed, samples, match)
+    trainer = Trainer(data, architecture, recipe, seed, samples, match, share)
     while trainer.remaining:
         for index in trainer.batches():
             trainer.step(index)
