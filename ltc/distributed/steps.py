@@ -46,8 +46,7 @@ class Conditions:
         Requests a second that the store answers. Amazon promises 5,500 and 3,500 for each prefix
         and divides one that is busier, so that it can be more [1]_.
     scheduler : float
-        Seconds that Dask's scheduler takes for a task; ``python -m benchmarks scheduler`` measures
-        it.
+        Seconds that Dask's scheduler takes for a task; assumed.
 
     References
     ----------
