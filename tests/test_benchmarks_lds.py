@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.paper import gradients, lds, lds_report, lds_statistics
+from benchmarks.paper import __main__ as command
+from benchmarks.paper import gradients, halves, lds, lds_statistics
 from benchmarks.paper.jobs import Work
 from benchmarks.paper.training import Recipe
+from ltc.errors import ArgumentValueError
 
 CLASSES = 3
 
@@ -114,23 +116,23 @@ def test_margin_is_the_log_odds_and_never_infinite():
 
 
 def test_halves_are_halves_and_differ():
-    plan = lds.Plan("digits", None, Recipe(1, 5, 0.1), train=41)
-    halves = [lds.half(plan, subset) for subset in range(5)]
-    assert all(len(np.unique(half)) == 20 and half.max() < 41 for half in halves)
-    assert len({tuple(half) for half in halves}) == 5
-    assert np.array_equal(halves[3], lds.half(plan, 3))
+    plan = halves.Plan("digits", None, Recipe(1, 5, 0.1), train=41)
+    drawn = [halves.half(plan, subset) for subset in range(5)]
+    assert all(len(np.unique(half)) == 20 and half.max() < 41 for half in drawn)
+    assert len({tuple(half) for half in drawn}) == 5
+    assert np.array_equal(drawn[3], halves.half(plan, 3))
 
 
 def test_tracin_never_takes_the_last_checkpoint_nor_one_twice():
-    assert lds.passed_epochs(10, 5) == [1, 3, 5, 7, 9]
-    assert lds.passed_epochs(2, 5) == [0, 1]
+    assert halves.passed_epochs(10, 5) == [1, 3, 5, 7, 9]
+    assert halves.passed_epochs(2, 5) == [0, 1]
 
 
 def test_interval_over_halves_agrees_with_resampling_one_by_one():
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(30, 6))
     sums = outputs + rng.normal(size=(2, 30, 6))
-    low, high = lds_statistics.over_halves(sums, outputs, resamples=4000)
+    low, high = lds_statistics.ends(lds_statistics.over_halves(sums, outputs, resamples=4000))
     ranks = [np.argsort(np.argsort(x, axis=0), axis=0) for x in (*sums, outputs)]
     drawn = []
     for _ in range(600):
@@ -163,32 +165,49 @@ def test_all_of_it_at_its_smallest(tmp_path):
     pytest.importorskip("dattri")
     pytest.importorskip("matplotlib")
     recipe = Recipe(epochs=8, batch_size=10, learning_rate=6e-3)
-    plan = lds.Plan(
+    plan = halves.Plan(
         "digits", None, recipe, 60, queries=8, subsets=6, repeats=2, seeds=2, projection=16
     )
     work = Work(tmp_path, plan.dataset, recipe)
-    jobs = lds.jobs(plan, work)
+    jobs = halves.jobs(plan, work)
     assert len(jobs) == 2 + 6 * 2
-    with pytest.raises(FileNotFoundError, match=r"job lds/.*/subset-0/repeat-0 has not been run"):
-        lds.found(plan, work)
-    work.run(jobs[::2], progress=False)
+    with pytest.raises(ArgumentValueError, match=r"at least 3 halves and one model .* got 0 and 0"):
+        halves.found(plan, work)
+    work.run([jobs[0], *jobs[2:6], *jobs[8:12]], progress=False)
+    assert halves.found(plan, work).outputs.shape == (4, 2, 8)  # of those that have all models
     work.run(jobs, progress=False)
-    assert not work.missing(lds.jobs(plan, work))
-    found = lds.found(plan, work)
+    assert not work.missing(halves.jobs(plan, work))
+    found = halves.found(plan, work)
     assert found.subsets.sum(axis=1).tolist() == [30] * 6
     assert found.outputs.shape == (6, 2, 8)
     assert np.ptp(found.outputs, axis=1).min() > 0  # repeats are models of their own
     data = plan.data
     same = data.val.labels[:, None] == data.train.labels
-    for method in lds.ALL:
+    for method in halves.ALL:
         scores = found.scores[method]
         assert scores.shape == (2, 8, 60)
         assert np.ptp(scores, axis=0).max() > 0  # and so are seeds
-        if method != lds.RANDOM:  # samples of the query's class help most
+        if method != halves.RANDOM:  # samples of the query's class help most
             assert scores[:, same].mean() > scores[:, ~same].mean() + 0.2 * scores.std()
-    methods = lds_statistics.scored(found)
-    scores, differences = lds_report.tables(plan, found, methods)
-    assert [row[0] for row in scores.rows] == [*lds.ALL, lds_report.RETRAINED]
-    assert [row[0] for row in differences.rows] == [lds.RANDOM, *gradients.METHODS]
-    lds_report.plot(tmp_path / "lds.png", "smallest", plan, found, methods)
-    assert (tmp_path / "lds.png").stat().st_size > 10_000
+    scores, differences = lds.tables_of(plan, work)
+    assert [row[0] for row in scores.rows] == [*halves.ALL, lds.RETRAINED]
+    assert [row[0] for row in differences.rows] == [halves.RANDOM, *gradients.METHODS]
+    assert lds.draw_of(plan, work, tmp_path / "lds.png").stat().st_size > 10_000
+
+
+def test_words_need_both_intervals():
+    def words(queries, halves):
+        return lds._Difference(0.0, queries, halves).in_words
+
+    assert words((0.1, 0.2), (0.05, 0.3)) == "above"
+    assert words((0.1, 0.2), (-0.05, 0.3)) == "not told apart from"
+    assert words((-0.2, -0.1), (-0.3, 0.01)) == "not told apart from"
+    assert words((-0.2, -0.1), (-0.3, -0.01)) == "below"
+
+
+def test_the_command_plans_it(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert command.main(["lds", "--work", str(tmp_path), "--plan"]) == 0
+    assert "stage 1: 305 jobs, 305 missing" in capsys.readouterr().out
+    assert command.main(["lds", "--work", str(tmp_path), "--tables"]) == 2
+    assert "error: work must have at least 3 halves" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from ltc.errors import LtcError
 FIGURES = {
     "accuracy": "figure 3: test accuracy against the size of the coreset",
     "transfer": "figure 4: coresets of one architecture for training another",
+    "lds": "figure 5: do scores of pairs foretell what leaving samples out does; needs ltc[bench]",
     "checkpoints": "how few checkpoints are enough",
     "modes": "losses of training steps against those of passes",
 }

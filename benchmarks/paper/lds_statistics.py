@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from benchmarks.paper.lds import ALL, Found
+from benchmarks.paper.halves import ALL, Found
 from ltc.evaluation import Interval, bootstrap_interval, lds
 
+LEVEL = 0.95
 RESAMPLES = 2000
 
 
@@ -27,15 +28,15 @@ class Scored:
         Of each model's scores, for each query.
     queries : Interval
         Their mean, and its interval over other queries.
-    halves : tuple of float
-        The ends of its interval over other halves of the training samples.
+    halves : float64 [resample]
+        The mean over resamples of the halves, which are the same for all methods.
     averaged : float
         The mean over queries for scores that are averaged over the models.
     """
 
     values: NDArray[np.float64]
     queries: Interval
-    halves: tuple[float, float]
+    halves: NDArray[np.float64]
     averaged: float
 
 
@@ -50,7 +51,7 @@ def scored(found: Found) -> dict[str, Scored]:
         sums = np.stack([marks @ each.T for each in scores])
         methods[method] = Scored(
             values,
-            bootstrap_interval(values.mean(axis=0)),
+            bootstrap_interval(values.mean(axis=0), level=LEVEL),
             over_halves(sums, outputs),
             float(lds(scores.mean(axis=0), found.subsets, outputs).mean()),
         )
@@ -61,11 +62,10 @@ def over_halves(
     sums: NDArray[np.float64],
     outputs: NDArray[np.float64],
     *,
-    level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[float, float]:
-    """Return the interval of the mean score over other halves of the training samples.
+) -> NDArray[np.float64]:
+    """Return the mean score over resamples of the halves, drawn with replacement; [resample].
 
     Halves are shared by all queries, so that resampling queries does not show what they add. Ranks
     are those among the halves that there are, not among each resample.
@@ -76,18 +76,20 @@ def over_halves(
         Sums of scores over each half.
     outputs : float64 [S, Q]
         What models of the half say.
-    level, resamples, seed
-        As for `ltc.evaluation.bootstrap_interval`.
+    resamples, seed : int
+        How many, and of what generator: equal ones draw equal halves.
     """
     count = len(outputs)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    weights = draws / count
     said = rankdata(outputs, axis=0)
-    total = np.zeros(resamples)
-    for each in sums:
-        total += _correlation(weights, rankdata(each, axis=0), said).mean(axis=1)
-    tail = (1 - level) / 2
-    low, high = np.quantile(total / len(sums), (tail, 1 - tail))
+    told = (rankdata(each, axis=0) for each in sums)
+    return np.mean([_correlation(draws / count, each, said).mean(axis=1) for each in told], axis=0)
+
+
+def ends(draws: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the interval that resamples give, at `LEVEL`."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(draws, (tail, 1 - tail))
     return float(low), float(high)
 
 
