@@ -94,7 +94,7 @@ class CoresetBlocks:
     >>> len(coreset), bool((coreset.indices == scores.select(k=3).indices).all())
     (3, True)
     >>> [block.tolist() for block in ltc.CoresetBlocks.open(directory / "coreset")]
-    [[0, 25, 28]]
+    [[20, 23, 27]]
     """
 
     path: str
