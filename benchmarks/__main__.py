@@ -18,6 +18,7 @@ def _tables(name: str, size: str) -> list[Table]:
 SUITES = {
     "kernels": "the group kernel over its floor, and against torch and NumPy",
     "scoring": "ltc.score and the whole ltc score process",
+    "difficulty": "all scores of difficulty over one ltc.score",
     "recording": "update and commit",
     "distributed": "commit by several processes, and what it exchanges",
     "share": "the recorder's share of a training run",

@@ -10,6 +10,7 @@ Papers: arXiv 2503.09721 (LTC) and arXiv 2508.20230 (CLD, on loss differences).
 from ltc.block_selection import select
 from ltc.clustering import clusters
 from ltc.dataset import IndexedDataset
+from ltc.difficulty import difficulty
 from ltc.errors import LtcError
 from ltc.importers import import_losses
 from ltc.online import OnlineScorer
@@ -38,6 +39,7 @@ __all__ = [
     "ValidationQuality",
     "clusters",
     "correlation",
+    "difficulty",
     "import_losses",
     "load_scores",
     "neighbors",

@@ -258,11 +258,11 @@ def score_metadata(plan: ScorePlan, undefined: int, missing: dict[str, int]) -> 
         "missing": missing,
         "undefined": undefined,
         "store": store.path,
-        "version": _version(),
+        "version": package_version(),
     }
 
 
 @cache
-def _version() -> str:
+def package_version() -> str:
     """The package's, which takes a millisecond to find."""
     return version("ltc")

@@ -29,20 +29,21 @@ class StaleScoresWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One score per training sample; :func:`ltc.score` makes them.
+    """One score per training sample; :func:`ltc.score` and :func:`ltc.difficulty` make them.
 
     Attributes
     ----------
     values : float32 [N]
-        Pearson correlations, in -1..1; NaN where undefined.
+        Pearson correlations, in -1..1, or what the kind of difficulty says; NaN where undefined.
     labels : int32 [N] or None
         The class of each sample, or the group that it was scored with; None in a run without
         labels.
     ids : int64 or str [N], or None
         The ids that the run was recorded with, if it was.
     metadata : dict
-        How the scores were made, as JSON values: ``signal``, ``reference``, ``checkpoints`` (those
-        used), ``left_out``, ``committed`` (how many there were), ``modes``, ``undefined`` and more.
+        How the scores were made, as JSON values: ``signal`` and ``reference``, or ``kind``,
+        ``checkpoints`` (those used), ``left_out``, ``committed`` (how many there were), ``modes``,
+        ``undefined`` and more.
 
     Raises
     ------

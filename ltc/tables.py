@@ -219,7 +219,9 @@ def _split_rows(
 def _facts(metadata: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of how the scores were made; scores built by hand may tell nothing."""
     facts: list[tuple[str, str]] = [
-        (name, str(metadata[name])) for name in ("signal", "reference") if name in metadata
+        (name, str(metadata[name]))
+        for name in ("signal", "reference", "kind", "window", "classes")
+        if name in metadata
     ]
     used, left_out = metadata.get("checkpoints"), metadata.get("left_out")
     if used:

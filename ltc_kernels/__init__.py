@@ -7,6 +7,7 @@ names and with the same meaning.
 
 from ltc_kernels.algebra import PreparedPairs, PreparedReferences, prepare_pairs, prepare_references
 from ltc_kernels.centres import nearest_centres
+from ltc_kernels.difficulty import difficulty
 from ltc_kernels.dispatch import count_missing, group_correlation, pair_sums
 from ltc_kernels.errors import (
     ArgumentIndexError,
@@ -36,6 +37,7 @@ __all__ = [
     "ReferenceStep",
     "add_group_sums",
     "count_missing",
+    "difficulty",
     "group_correlation",
     "nearest_centres",
     "online_scores",

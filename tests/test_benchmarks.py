@@ -21,7 +21,8 @@ from benchmarks import (
 
 
 @pytest.mark.parametrize(
-    "suite", ["kernels", "scoring", "recording", "selection", "online", "formats", "planning"]
+    "suite",
+    ["kernels", "scoring", "difficulty", "recording", "selection", "online", "formats", "planning"],
 )
 def test_a_suite_prints_its_table(suite, capsys):
     assert command.main([suite, "--size", "smallest"]) == 0

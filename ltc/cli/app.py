@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ltc.cli.demo import demo
+from ltc.cli.difficulty import difficulty
 from ltc.cli.imports import import_
 from ltc.cli.neighbors import neighbors
 from ltc.cli.plan import plan
@@ -37,7 +38,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for command in (demo, info, verify, score, select, neighbors, plan, import_, ranking):
+for command in (
+    demo,
+    info,
+    verify,
+    score,
+    difficulty,
+    select,
+    neighbors,
+    plan,
+    import_,
+    ranking,
+):
     name, text = command.__name__.removesuffix("_"), getdoc(command) or ""
     app.command(name, help=verbatim(text), short_help=text.partition("\n")[0])(command)
 

@@ -18,6 +18,45 @@ Run: TypeAlias = Annotated[
     ),
 ]
 
+Checkpoints: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POSITIONS",
+        help="Positions of the checkpoints to use, from 0: a slice such as :45 (the first 45) "
+        "or ::3 (every third), or a list such as 0,1,5.",
+        show_default="all",
+    ),
+]
+
+MemoryLimit: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory to use beyond 12 bytes per sample: bytes, or with a unit (kB, MB, GB, "
+        "KiB, MiB, GiB).",
+    ),
+]
+
+SaveAs: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Keep the scores in the run under this name, in place of any of that name.",
+        show_default="not kept",
+    ),
+]
+
+ScoresFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the scores to this .npz file.",
+        show_default="not written",
+    ),
+]
+
 KeptScores: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -68,6 +68,13 @@ def import_(
         str | None,
         typer.Option(metavar="FILE", help="Ids.", show_default="those of the source"),
     ] = None,
+    loss: Annotated[
+        Literal["cross-entropy"] | None,
+        typer.Option(
+            help="What the losses are, which most kinds of ltc difficulty need to know.",
+            show_default="not known",
+        ),
+    ] = None,
     compression: Annotated[
         Literal["none", "zstd"], typer.Option(help="How the losses are compressed.")
     ] = "none",
@@ -112,6 +119,7 @@ def import_(
         val_labels=_values(val_labels),
         train_ids=_values(train_ids),
         val_ids=_values(val_ids),
+        loss=loss,
         compression=None if compression == "none" else compression,
         progress=sys.stderr.isatty(),
     )

@@ -5,9 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from ltc.cli.arguments import KeptScores, Run, checked_output, parse_checkpoints
+from ltc.cli.arguments import (
+    Checkpoints,
+    KeptScores,
+    MemoryLimit,
+    Run,
+    SaveAs,
+    ScoresFile,
+    checked_output,
+    parse_checkpoints,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ltc.scores import Scores
     from ltc.store import Store
 
@@ -27,45 +38,14 @@ def score(
             "samples, or with each validation sample of its class or of all."
         ),
     ] = "class-mean",
-    checkpoints: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POSITIONS",
-            help="Positions of the checkpoints to use, from 0: a slice such as :45 (the first 45) "
-            "or ::3 (every third), or a list such as 0,1,5.",
-            show_default="all",
-        ),
-    ] = None,
-    memory_limit: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory to use beyond 12 bytes per sample: bytes, or with a unit (kB, MB, GB, "
-            "KiB, MiB, GiB).",
-        ),
-    ] = "512MB",
+    checkpoints: Checkpoints = None,
+    memory_limit: MemoryLimit = "512MB",
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda or cuda:1."),
     ] = "auto",
-    save: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Keep the scores in the run under this name, in place of any of that name.",
-            show_default="not kept",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write the scores to this .npz file.",
-            show_default="not written",
-        ),
-    ] = None,
+    save: SaveAs = None,
+    output: ScoresFile = None,
 ) -> None:
     """Score every training sample and print a summary.
 
@@ -92,12 +72,7 @@ def score(
         save=save,
         progress=sys.stderr.isatty(),
     )
-    typer.echo(scores.summary())
-    if save is not None:
-        typer.echo(f"\nkept in {run} as {save!r}")
-    if path is not None:
-        scores.save(path)
-        typer.echo(f"\nwritten to {path}")
+    show_scores(scores, run, save, path)
 
 
 def select(
@@ -212,6 +187,16 @@ def _needed_by(strategy: str, store: "Store", per_class: int | None, seed: int) 
         number = PER_CLASS if per_class is None else per_class
         return {"clusters": clusters(store, per_class=number, seed=seed, progress=progress)}
     return {}
+
+
+def show_scores(scores: "Scores", run: str, save: str | None, path: "Path | None") -> None:
+    """Print a summary, and where the scores are kept; write them to a file, if there is one."""
+    typer.echo(scores.summary())
+    if save is not None:
+        typer.echo(f"\nkept in {run} as {save!r}")
+    if path is not None:
+        scores.save(path)
+        typer.echo(f"\nwritten to {path}")
 
 
 def kept_or_new_scores(store: "Store", name: str | None) -> "Scores":

@@ -17,6 +17,7 @@ from ltc.importers.published import read_losses, read_split_file
 from ltc.importers.source import Arrays
 from ltc.importers.spool import Spool
 from ltc.store.format import SPLITS
+from ltc.store.kinds import claimed_loss
 from ltc.store.places import local_path
 from ltc.store.samples import to_numpy
 
@@ -43,6 +44,7 @@ def import_losses(
     val_labels: ArrayLike | None = None,
     train_ids: ArrayLike | None = None,
     val_ids: ArrayLike | None = None,
+    loss: str | None = None,
     compression: str | None = None,
     fsync: bool = False,
     progress: bool = False,
@@ -83,6 +85,8 @@ def import_losses(
         ``train_indices`` and ``val_indices`` become the ids.
     train_labels, val_labels, train_ids, val_ids : array [sample], optional
         In place of what the source tells; see `write_store`.
+    loss : {None, "cross-entropy"}
+        What the losses are; see `write_store`.
     compression : {None, "zstd"}
         What the losses are compressed with.
     fsync : bool
@@ -119,6 +123,7 @@ def import_losses(
     }
     if compression not in (None, "zstd"):
         raise ArgumentValueError(f"compression must be None or 'zstd', got {compression!r}")
+    claimed_loss(loss)
     _check_absent(target)
     with ExitStack() as open_files:
         spool = open_files.enter_context(Spool(_existing(target.parent)))
@@ -126,7 +131,7 @@ def import_losses(
         found = reader.read(source, val, split_file)
         with _whole(target, fsync=fsync) as place:
             try:
-                found.write(place, given, compression=compression, fsync=fsync)
+                found.write(place, given, loss=loss, compression=compression, fsync=fsync)
             except (ArgumentTypeError, ArgumentValueError) as error:
                 raise SourceFormatError(f"{source}: {error}") from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ltc.store.arrays import write_store
+from ltc.store.kinds import claimed_loss
 from ltc.store.rounding import to_stored
 from ltc.store.writer import SplitRecord, StoreWriter
 
@@ -26,7 +27,9 @@ Checkpoint: TypeAlias = tuple[float, SplitRecord, SplitRecord]
 class Source(Protocol):
     """Losses that were found, checked as far as they can be before they are written."""
 
-    def write(self, path: Path, given: dict[str, Any], *, compression: Any, fsync: bool) -> None:
+    def write(
+        self, path: Path, given: dict[str, Any], *, loss: Any, compression: Any, fsync: bool
+    ) -> None:
         """Write a store.
 
         Parameters
@@ -35,7 +38,7 @@ class Source(Protocol):
             Where.
         given : dict
             Arguments of `write_store` that the user gave, in place of what the source tells.
-        compression, fsync
+        loss, compression, fsync
             As for `write_store`.
         """
 
@@ -56,10 +59,13 @@ class Arrays:
     val: Any
     others: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def write(self, path: Path, given: dict[str, Any], *, compression: Any, fsync: bool) -> None:
+    def write(
+        self, path: Path, given: dict[str, Any], *, loss: Any, compression: Any, fsync: bool
+    ) -> None:
         """Write a store; see :class:`Source`."""
         arguments = {**self.others, **given}
-        write_store(path, self.train, self.val, **arguments, compression=compression, fsync=fsync)
+        options = {"loss": loss, "compression": compression, "fsync": fsync}
+        write_store(path, self.train, self.val, **arguments, **options)
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,12 @@ class Indexed:
     rows: Callable[[], Iterator[Checkpoint]]
     others: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def write(self, path: Path, given: dict[str, Any], *, compression: Any, fsync: bool) -> None:
+    def write(
+        self, path: Path, given: dict[str, Any], *, loss: Any, compression: Any, fsync: bool
+    ) -> None:
         """Write a store; see :class:`Source`."""
         arguments = {**self.others, **given}
+        kind = claimed_loss(loss)
         with StoreWriter.create(
             path,
             num_train=self.num_train,
@@ -92,7 +101,10 @@ class Indexed:
             compression=compression,
             fsync=fsync,
         ) as writer:
-            writer.extend(self.rows())
+            writer.extend(
+                (checkpoint, replace(train, loss=kind), replace(val, loss=kind))
+                for checkpoint, train, val in self.rows()
+            )
 
 
 def mean_record(

@@ -24,6 +24,7 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError, DistributedError, 
 from ltc.recorder.buffers import GUARDS
 from ltc.recorder.reports import REPORT_WORDS, Report, common_mode
 from ltc.recorder.splits import SplitBuffer
+from ltc.store.kinds import common_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -190,6 +191,8 @@ class Team:
             if mode == "failed":
                 buffer.clear()
             buffer.mode = mode
+            if buffer.pending:
+                buffer.loss = common_loss(report.losses[split] for report in reports)
         return reports
 
     def answer(self, act: Callable[[], Any]) -> Any:

@@ -14,6 +14,7 @@ from ltc.recorder.batches import logits_batch, losses_batch
 from ltc.recorder.passes import evaluating, pass_batches, without_wrapper
 from ltc.recorder.session import Session
 from ltc.shared_ids import warn_of_shared_ids
+from ltc.store.kinds import CROSS_ENTROPY, GIVEN, claimed_loss
 
 if TYPE_CHECKING:
     import os
@@ -157,6 +158,7 @@ class Recorder(Session):
         logits: Any = None,
         targets: Any = None,
         mode: str = "training",
+        loss: str | None = None,
     ) -> None:
         """Record the losses of a batch, from the training step itself.
 
@@ -180,13 +182,17 @@ class Recorder(Session):
         mode : {"training", "evaluation"}
             Where the losses come from: from training steps, or from a pass in evaluation mode that
             something else than `evaluate` makes.
+        loss : {None, "cross-entropy"}
+            What `losses` are: ``"cross-entropy"`` says that they are hard-label cross-entropy, as
+            those of `logits` are. Most kinds of :func:`ltc.difficulty` need it.
 
         Raises
         ------
         ArgumentIndexError
             An index or a target on the CPU is out of range.
         ArgumentTypeError, ArgumentValueError
-            A dtype or a shape is wrong, or `mode` is none of those.
+            A dtype or a shape is wrong, `mode` or `loss` is none of those, or `loss` is given with
+            `logits`.
         RecorderStateError
             Losses of this split in the other mode are pending, or the recorder is closed.
         """
@@ -196,17 +202,25 @@ class Recorder(Session):
             raise ArgumentValueError(f"mode must be one of {', '.join(RECORDED)}, got {mode!r}")
         buffer.check_mode(mode)
         if losses is not None and logits is None and targets is None:
+            kind = claimed_loss(loss, GIVEN)
             batch = losses_batch(index, losses, buffer.size)
         elif losses is None and logits is not None and targets is not None:
+            kind = _kind_of_logits(loss)
             batch = logits_batch(index, logits, targets, buffer.size)
         else:
             raise ArgumentTypeError("update takes either losses, or logits and targets")
-        buffer.add(batch, mode)
+        buffer.add(batch, mode, kind)
         self._whole = False
         self.seconds["update"] += perf_counter() - start
 
     def evaluate(
-        self, split: str, model: Any, loader: Iterable[Any], *, step: Step | None = None
+        self,
+        split: str,
+        model: Any,
+        loader: Iterable[Any],
+        *,
+        step: Step | None = None,
+        loss: str | None = None,
     ) -> None:
         """Record the losses of a split in a pass of its own: evaluation mode, no gradients.
 
@@ -229,21 +243,25 @@ class Recorder(Session):
         step : callable, optional
             For everything else: ``step(model, batch)`` returns ``(losses, index)``. It moves the
             batch to the model's device itself.
+        loss : {None, "cross-entropy"}
+            What the losses that `step` returns are; as for `update`.
 
         Raises
         ------
         ArgumentTypeError, ArgumentValueError, ArgumentIndexError
-            A batch, or what `step` returns, is not as described, or `loader` is empty.
+            A batch, or what `step` returns, is not as described, `loader` is empty, or `loss` is
+            given without `step`.
         RecorderStateError
             `update` recorded this split since the last commit, or the recorder is closed.
         """
         buffer = self._buffer(split)
         model = without_wrapper(model)
         several = self._processes.size > 1
+        kind = _kind_of_logits(loss) if step is None else claimed_loss(loss, GIVEN)
         with self._timed("evaluate"), buffer.evaluation(), evaluating(model):
             self._whole = False
             for batch in pass_batches(model, loader, step, buffer.size, may_be_empty=several):
-                buffer.add(batch, "evaluation")
+                buffer.add(batch, "evaluation", kind)
 
     def drop(self, split: str) -> None:
         """Forget what is pending of a split, in this process; for a pass that starts anew.
@@ -312,6 +330,15 @@ class Recorder(Session):
             yield
         finally:
             self.seconds[name] += perf_counter() - start
+
+
+def _kind_of_logits(loss: str | None) -> str:
+    if loss is not None:
+        raise ArgumentTypeError(
+            f"loss must be None where losses are made of logits, got {loss!r}: that is hard-label "
+            "cross-entropy"
+        )
+    return CROSS_ENTROPY
 
 
 def _warn_nonfinite(commit: Commit) -> None:

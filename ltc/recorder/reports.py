@@ -17,6 +17,7 @@ import numpy as np
 from ltc.errors import ArgumentValueError, RecorderStateError
 from ltc.recorder.splits import PENDING
 from ltc.store.format import SPLITS
+from ltc.store.kinds import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from ltc.recorder.splits import SplitBuffer
 
 _NUMBER: Final = struct.Struct("<d")
-REPORT_WORDS: Final = _NUMBER.size + len(SPLITS)
+_KINDS: Final = (None, *LOSSES)
+REPORT_WORDS: Final = _NUMBER.size + 2 * len(SPLITS)
 
 
 class Report(NamedTuple):
@@ -38,29 +40,40 @@ class Report(NamedTuple):
         What it gave to `commit`; NaN where that is no number, or nothing is to be committed.
     modes : dict of str to (str or None)
         What is pending of each split, one of :data:`ltc.recorder.splits.PENDING`.
+    losses : dict of str to (str or None)
+        What these losses are, one of :data:`ltc.store.kinds.LOSSES`.
     """
 
     checkpoint: float
     modes: dict[str, str | None]
+    losses: dict[str, str | None]
 
     @classmethod
     def of(cls, checkpoint: object, splits: Mapping[str, SplitBuffer]) -> Report:
         """Return the report of this process."""
         modes = {split: buffer.mode for split, buffer in splits.items()}
-        return cls(as_number(checkpoint), modes)
+        losses = {split: buffer.loss for split, buffer in splits.items()}
+        return cls(as_number(checkpoint), modes, losses)
 
     def to_words(self) -> NDArray[np.float32]:
         """Return a row of the table: whole numbers below 256, which survive any addition."""
         modes = bytes(PENDING.index(self.modes[split]) for split in SPLITS)
-        return np.frombuffer(_NUMBER.pack(self.checkpoint) + modes, np.uint8).astype(np.float32)
+        losses = bytes(_KINDS.index(self.losses[split]) for split in SPLITS)
+        data = _NUMBER.pack(self.checkpoint) + modes + losses
+        return np.frombuffer(data, np.uint8).astype(np.float32)
 
     @classmethod
     def from_words(cls, words: NDArray[np.float32]) -> Report:
         """Return the report that a row of the table holds."""
         data = words.astype(np.uint8).tobytes()
         (checkpoint,) = _NUMBER.unpack_from(data)
-        modes = data[_NUMBER.size :]
-        return cls(checkpoint, {s: PENDING[m] for s, m in zip(SPLITS, modes, strict=True)})
+        codes = data[_NUMBER.size :]
+        modes, losses = codes[: len(SPLITS)], codes[len(SPLITS) :]
+        return cls(
+            checkpoint,
+            {split: PENDING[code] for split, code in zip(SPLITS, modes, strict=True)},
+            {split: _KINDS[code] for split, code in zip(SPLITS, losses, strict=True)},
+        )
 
 
 def as_number(value: object) -> float:

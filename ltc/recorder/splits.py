@@ -10,6 +10,7 @@ import numpy as np
 
 from ltc.errors import ArgumentIndexError, RecorderStateError
 from ltc.recorder.buffers import SCALE, DeviceBuffer, HostBatch, HostBuffer, Totals
+from ltc.store.kinds import GIVEN, UNKNOWN, common_loss
 from ltc.store.rounding import to_stored
 from ltc.store.writer import SplitRecord
 
@@ -44,12 +45,16 @@ class SplitBuffer:
     ----------
     mode : str or None
         One of `PENDING`; None while nothing is pending.
+    loss : str or None
+        What the pending losses are, one of :data:`ltc.store.kinds.LOSSES`; None where there are
+        none.
     """
 
     def __init__(self, split: str, size: int, words: torch.Tensor | None = None) -> None:
         self.split = split
         self.size = size
         self.mode: str | None = None
+        self.loss: str | None = None
         self._host: HostBuffer | None = None
         self._devices: dict[torch.device, DeviceBuffer] = {}
         self._target: HostBuffer | DeviceBuffer | None = None
@@ -94,7 +99,7 @@ class SplitBuffer:
         if self._empty:
             self.mode = "empty"
 
-    def add(self, batch: Batch, mode: str) -> None:
+    def add(self, batch: Batch, mode: str, loss: str = GIVEN) -> None:
         """Add a batch to the buffer of its device, which is made when first needed."""
         if isinstance(batch, HostBatch):
             self._host_buffer().add(batch)
@@ -109,6 +114,7 @@ class SplitBuffer:
             self._devices[device].add(batch)
         self._restored = self._empty = False
         self.mode = mode
+        self.loss = common_loss([self.loss, loss])
 
     def records(self, block_samples: int) -> Iterator[SplitRecord]:
         """Return the mean loss per sample as the store takes it, and the counts that go with it.
@@ -149,14 +155,14 @@ class SplitBuffer:
                 buffer.clear()
 
     def restore(self, words: NDArray[np.float32]) -> None:
-        """Add sums and counts [2, N + 3] that another buffer had; `mode` is set by the caller."""
+        """Add sums and counts [2, N + 3] of another buffer; the caller sets `mode` and `loss`."""
         host = self._host_buffer().words
         host += words
         self._restored = True
 
     def clear(self) -> None:
         """Forget everything since the last commit; the memory is kept for the next checkpoint."""
-        self.mode = None
+        self.mode = self.loss = None
         self._restored = False
         for buffer in self._buffers():
             buffer.clear()
@@ -189,6 +195,7 @@ class SplitBuffer:
             clipped=clipped,
             nonfinite=nonfinite,
             mode=self.mode,
+            loss=self.loss or UNKNOWN,
         )
 
     def _totals(self, begin: int, end: int) -> Totals:

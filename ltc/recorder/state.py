@@ -13,6 +13,7 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.recorder.buffers import GUARDS
 from ltc.recorder.reports import common_mode
 from ltc.recorder.splits import PENDING
+from ltc.store.kinds import LOSSES, UNKNOWN, common_loss
 from ltc.store.samples import to_numpy
 
 if TYPE_CHECKING:
@@ -64,12 +65,15 @@ class State:
         Where it comes from.
     modes : dict of str to (str or None)
         One of :data:`ltc.recorder.splits.PENDING` for each split.
+    losses : dict of str to (str or None)
+        What the pending losses are, one of :data:`ltc.store.kinds.LOSSES`.
     words : dict of str to (float32 array [2, N + 3] or None)
         Sums and counts as in :mod:`ltc.recorder.buffers`; None where nothing is pending.
     """
 
     origin: Origin
     modes: dict[str, str | None]
+    losses: dict[str, str | None]
     words: dict[str, NDArray[np.float32] | None]
 
     @classmethod
@@ -106,7 +110,8 @@ class State:
             )
         modes = {split: _mode(state, f"{split}.mode") for split in sizes}
         words = {s: _words(state, f"{s}.words", n + GUARDS) for s, n in sizes.items()}
-        return cls(origin, modes, words)
+        losses = {split: _loss(state, f"{split}.loss") for split in sizes}
+        return cls(origin, modes, losses, words)
 
 
 def to_dict(
@@ -127,6 +132,7 @@ def to_dict(
     for split, buffer in splits.items():
         state[f"num_{split}"] = buffer.size
         state[f"{split}.mode"] = buffer.mode
+        state[f"{split}.loss"] = buffer.loss
         words = torch.from_numpy(buffer.words()) if buffer.pending else None
         state[f"{split}.words"] = words
     return state
@@ -192,6 +198,8 @@ def restore(splits: Mapping[str, SplitBuffer], states: Sequence[State]) -> None:
             if words is not None and mode != "failed":
                 buffer.restore(words)
         buffer.mode = mode
+        if buffer.pending:
+            buffer.loss = common_loss(state.losses[split] for state in states)
 
 
 def _moment(origin: Origin) -> tuple[int, int, str]:
@@ -212,6 +220,13 @@ def _mode(state: Mapping[str, Any], name: str) -> str | None:
     if mode not in PENDING:
         raise ArgumentValueError(f"state[{name!r}] must be one of {PENDING}, got {mode!r}")
     return mode
+
+
+def _loss(state: Mapping[str, Any], name: str) -> str | None:
+    loss: str | None = state.get(name, UNKNOWN)  # states of earlier versions don't say
+    if loss not in (None, *LOSSES):
+        raise ArgumentValueError(f"state[{name!r}] must be one of {LOSSES} or None, got {loss!r}")
+    return loss
 
 
 def _words(state: Mapping[str, Any], name: str, length: int) -> NDArray[np.float32] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.store.kinds import claimed_loss
 from ltc.store.rounding import to_stored
 from ltc.store.samples import to_numpy
 from ltc.store.writer import SplitRecord, StoreWriter
@@ -30,6 +31,7 @@ def write_store(
     train_ids: ArrayLike | None = None,
     val_ids: ArrayLike | None = None,
     checkpoints: Sequence[float] | NDArray[Any] | None = None,
+    loss: str | None = None,
     compression: str | None = None,
     fsync: bool = False,
     storage_options: Mapping[str, Any] | None = None,
@@ -53,6 +55,9 @@ def write_store(
         What the samples are called elsewhere.
     checkpoints : array [checkpoint], optional
         Epochs or steps, strictly increasing; by default 0, 1, 2 and so on.
+    loss : {None, "cross-entropy"}
+        What the losses are: ``"cross-entropy"`` says that they are hard-label cross-entropy, which
+        most kinds of :func:`ltc.difficulty` need.
     compression : {None, "zstd"}
         What the losses are compressed with.
     fsync : bool
@@ -86,6 +91,7 @@ def write_store(
     """
     train, val = _losses("train", train), _losses("val", val)
     steps = _steps(checkpoints, train, val)
+    kind = claimed_loss(loss)
     with StoreWriter.create(
         path,
         num_train=train.shape[1],
@@ -98,23 +104,23 @@ def write_store(
         fsync=fsync,
         storage_options=storage_options,
     ) as writer:
-        writer.extend(_rows(steps, train, val))
+        writer.extend(_rows(steps, train, val, kind))
 
 
 def _rows(
-    steps: list[float], train: Any, val: Any
+    steps: list[float], train: Any, val: Any, loss: str
 ) -> Iterator[tuple[float, SplitRecord, SplitRecord]]:
     for row, step in enumerate(steps):
-        yield step, _record(train[row]), _record(val[row])
+        yield step, _record(train[row], loss), _record(val[row], loss)
 
 
-def _record(losses: Any) -> SplitRecord:
+def _record(losses: Any, loss: str) -> SplitRecord:
     values = to_numpy(losses)
     stored, clipped, undefined = to_stored(values)
     missing = int(np.count_nonzero(np.isnan(values)))
     observed = values.size - missing
     mode = "array" if observed else "none"
-    return SplitRecord(stored, observed, 0, clipped, undefined - missing, mode)
+    return SplitRecord(stored, observed, 0, clipped, undefined - missing, mode, loss)
 
 
 def _losses(name: str, losses: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError, StoreCorruptError
 from ltc.store.format import COUNTS, MODES, SPLITS
+from ltc.store.kinds import LOSSES, UNKNOWN, common_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,9 @@ class SplitCommit:
         Number of samples seen whose loss was infinite or NaN, stored as missing.
     mode : {"training", "evaluation", "array", "none"}
         Where the losses come from; ``"none"`` where no sample was seen.
+    loss : {"cross-entropy", "given", "unknown"}
+        What they are: hard-label cross-entropy, or what the user gave without a word on it;
+        unknown of arrays, and of stores of earlier versions.
     """
 
     observed: int
@@ -59,6 +63,7 @@ class SplitCommit:
     clipped: int
     nonfinite: int
     mode: str
+    loss: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class SplitRecord:
         Number of samples seen whose loss was infinite or NaN.
     mode : {"training", "evaluation", "array", "none"}
         Where the losses come from; ``"none"`` where no sample was seen.
+    loss : {"cross-entropy", "given", "unknown"}
+        What they are.
     """
 
     losses: NDArray[np.float16]
@@ -87,6 +94,7 @@ class SplitRecord:
     clipped: int
     nonfinite: int
     mode: str
+    loss: str = UNKNOWN
 
     def check(self, split: str, size: int) -> SplitCommit:
         """Return what is kept besides the losses, of which there must be as many as `size`.
@@ -108,11 +116,13 @@ class SplitRecord:
             )
         if self.mode not in MODES:
             raise ArgumentValueError(f"{split}.mode must be one of {MODES}, got {self.mode!r}")
+        if self.loss not in LOSSES:
+            raise ArgumentValueError(f"{split}.loss must be one of {LOSSES}, got {self.loss!r}")
         counts = {name: getattr(self, name) for name in COUNTS}
         for name, count in counts.items():
             if not 0 <= count <= size:
                 raise ArgumentValueError(f"{split}.{name} must lie in 0..{size}, got {count}")
-        return SplitCommit(**counts, mode=self.mode)
+        return SplitCommit(**counts, mode=self.mode, loss=self.loss)
 
 
 def add_up(split: str, parts: Sequence[SplitCommit]) -> SplitCommit:
@@ -127,7 +137,8 @@ def add_up(split: str, parts: Sequence[SplitCommit]) -> SplitCommit:
     if len(modes) != 1:
         raise ArgumentValueError(f"{split}.mode must be the same throughout, got {sorted(modes)}")
     counts = {name: sum(getattr(part, name) for part in parts) for name in COUNTS}
-    return SplitCommit(**counts, mode=modes.pop())
+    loss = common_loss(part.loss for part in parts) or UNKNOWN
+    return SplitCommit(**counts, mode=modes.pop(), loss=loss)
 
 
 SplitLosses: TypeAlias = SplitRecord | Iterable[SplitRecord]
@@ -201,15 +212,24 @@ def to_arrays(commits: Sequence[Commit]) -> dict[str, NDArray[Any]]:
     return {path: arrays[path] for path in RECORD_PATHS}
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Commit, ...]:
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]], losses: Mapping[str, Sequence[str]]
+) -> tuple[Commit, ...]:
     """Return the commits that the arrays in `RECORD_PATHS` hold.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array [checkpoint]
+        By path.
+    losses : mapping of str to sequence of str
+        What the losses of each split are at each checkpoint.
 
     Raises
     ------
     StoreCorruptError
         A mode is none of those known.
     """
-    parts = {split: _split_commits(split, arrays) for split in SPLITS}
+    parts = {split: _split_commits(split, arrays, losses[split]) for split in SPLITS}
     return tuple(
         Commit(checkpoint, time, train, val)
         for checkpoint, time, train, val in zip(
@@ -222,7 +242,9 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Commit, ...]:
     )
 
 
-def _split_commits(split: str, arrays: Mapping[str, NDArray[Any]]) -> list[SplitCommit]:
+def _split_commits(
+    split: str, arrays: Mapping[str, NDArray[Any]], losses: Sequence[str]
+) -> list[SplitCommit]:
     codes = arrays[f"commits/{split}_mode"]
     unknown = (codes < 0) | (codes >= len(MODES))
     if unknown.any():
@@ -232,4 +254,4 @@ def _split_commits(split: str, arrays: Mapping[str, NDArray[Any]]) -> list[Split
         )
     counts = [arrays[f"commits/{split}_{count}"].tolist() for count in COUNTS]
     modes = [MODES[code] for code in codes.tolist()]
-    return [SplitCommit(*row) for row in zip(*counts, modes, strict=True)]
+    return [SplitCommit(*row) for row in zip(*counts, modes, losses, strict=True)]

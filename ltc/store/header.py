@@ -6,14 +6,20 @@ import json
 import uuid
 import zlib
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from ltc.errors import StoreFormatError
+from ltc.store.kinds import LOSSES, Runs, from_runs, to_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["FORMAT", "Compression", "Header", "IdType", "new_revision"]
 
 FORMAT: Final = 1
 _CHECKSUM: Final = "crc32"  # stores of earlier versions have none
+_RUNS: Final = ("train_loss", "val_loss")
+_OPTIONAL: Final = ("writer", *_RUNS)  # not there where they are None
 
 IdType = Literal["int64", "string"]
 Compression = Literal["zstd"]
@@ -40,6 +46,8 @@ class Header:
     revision : str
         Changes whenever a row that was committed may change: when the store is made, and at a
         rewind.
+    train_loss, val_loss : tuple of (str, int) or None
+        What the losses are, see :mod:`ltc.store.kinds`; None where nothing is known.
     writer : str or None
         On an object store the writer that has it, see :mod:`ltc.store.objects`; None elsewhere.
     """
@@ -53,6 +61,8 @@ class Header:
     compression: Compression | None
     chunk_samples: int
     revision: str
+    train_loss: Runs | None = None
+    val_loss: Runs | None = None
     writer: str | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +82,8 @@ class Header:
             raise StoreFormatError(
                 f"ltc.compression must be null or zstd, got {self.compression!r}"
             )
+        for name in _RUNS:
+            _check_runs(name, getattr(self, name), self.committed)
         if not isinstance(self.revision, str):
             raise StoreFormatError(f"ltc.revision must be a string, got {self.revision!r}")
         if not isinstance(self.writer, str | None):
@@ -85,19 +97,26 @@ class Header:
         """Return the type of the ids of ``"train"`` or ``"val"``."""
         return self.train_ids if split == "train" else self.val_ids
 
-    def with_committed(self, committed: int) -> Header:
-        """Return the same header with another number of checkpoints."""
-        return replace(self, committed=committed)
+    def losses(self, split: str) -> list[str]:
+        """Return what the losses of ``"train"`` or ``"val"`` are at each checkpoint."""
+        runs = self.train_loss if split == "train" else self.val_loss
+        return from_runs(runs, self.committed)
+
+    def with_committed(self, train: Sequence[str], val: Sequence[str]) -> Header:
+        """Return the same header with other checkpoints, given what their losses are."""
+        return replace(self, committed=len(train), train_loss=to_runs(train), val_loss=to_runs(val))
 
     def rewound(self, committed: int) -> Header:
         """Return the same header with fewer checkpoints, or as many, and another history."""
-        return replace(self, committed=committed, revision=new_revision())
+        kept = (self.losses(split)[:committed] for split in ("train", "val"))
+        return replace(self.with_committed(*kept), revision=new_revision())
 
     def to_attribute(self) -> dict[str, Any]:
         """Return the JSON value of the attribute ``ltc``."""
         values = {"format": FORMAT, "dtype": "float16", **vars(self)}
-        if self.writer is None:
-            del values["writer"]
+        for name in _OPTIONAL:
+            if values[name] is None:
+                del values[name]
         return {**values, _CHECKSUM: _checksum(values)}
 
     @classmethod
@@ -122,15 +141,40 @@ class Header:
         if value.get("dtype") != "float16":
             raise StoreFormatError(f"ltc.dtype must be float16, got {value.get('dtype')!r}")
         names = cls.__dataclass_fields__.keys()
-        missing = [name for name in names if name not in value and name != "writer"]
+        missing = [name for name in names if name not in value and name not in _OPTIONAL]
         if missing:
             raise StoreFormatError(f"the attribute ltc lacks {', '.join(missing)}")
-        header = cls(**{name: value[name] for name in names if name in value})
+        known = {name: value[name] for name in names if name in value}
+        for name in _RUNS:
+            known[name] = _as_runs(known.get(name))
+        header = cls(**known)
         if value.get(_CHECKSUM, _checksum(value)) != _checksum(value):
             raise StoreFormatError(
                 "the attribute ltc was changed after it was written (its checksum differs)"
             )
         return header
+
+
+def _as_runs(value: Any) -> Any:
+    """Return a list of lists, which JSON makes of runs, as tuples; anything else as it is."""
+    if not isinstance(value, list):
+        return value
+    return tuple(tuple(each) if isinstance(each, list) else each for each in value)
+
+
+def _check_runs(name: str, runs: object, committed: int) -> None:
+    if runs is None:
+        return
+    pairs = runs if isinstance(runs, tuple) else ()
+    for pair in pairs:
+        well = isinstance(pair, tuple) and len(pair) == 2 and type(pair[1]) is int
+        if not (well and pair[0] in LOSSES and pair[1] > 0):
+            raise StoreFormatError(
+                f"ltc.{name} must hold pairs of one of {', '.join(LOSSES)} and a number of "
+                f"checkpoints, got {pair!r}"
+            )
+    if not pairs or sum(count for _, count in pairs) != committed:
+        raise StoreFormatError(f"ltc.{name} must tell of all {committed} checkpoints, got {runs!r}")
 
 
 def new_revision() -> str:

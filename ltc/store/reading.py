@@ -119,7 +119,7 @@ class Store:
             arrays = dict(zip(RECORD_PATHS, read_together(readers), strict=True))
         if not np.array_equal(arrays["val/checkpoint"], self.checkpoints):
             raise StoreCorruptError(f"{self.path}: val/checkpoint must equal train/checkpoint")
-        return from_arrays(arrays)
+        return from_arrays(arrays, {split: self._header.losses(split) for split in SPLITS})
 
     def size(self, split: str) -> int:
         """Return the number of samples of ``"train"`` or ``"val"``."""

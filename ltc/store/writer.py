@@ -259,7 +259,8 @@ class StoreWriter:
             self._directory.write_chunks(self._encode_losses(rows, commits))
             if len(commits) > self.committed:
                 self._write_records(commits)
-                self._directory.commit(self._header.with_committed(len(commits)))
+                losses = ([part.loss for part in parts] for parts in _by_split(commits))
+                self._directory.commit(self._header.with_committed(*losses))
         finally:
             # The disk knows whether the commit has happened, also when it was interrupted.
             self._header = self._directory.end()
@@ -354,6 +355,10 @@ def _new_header(train: Samples, val: Samples, compression: object) -> Header:
         chunk_samples=CHUNK_SAMPLES,
         revision=new_revision(),
     )
+
+
+def _by_split(commits: Sequence[Commit]) -> tuple[list[SplitCommit], list[SplitCommit]]:
+    return [commit.train for commit in commits], [commit.val for commit in commits]
 
 
 def _finite(name: str, value: object) -> float:

@@ -39,11 +39,11 @@ def group_correlation(
     def redo(begin: int, end: int) -> None:
         columns = again[begin:end]
         found = np.empty(len(columns), dtype=np.float32)
-        rows = _rows(losses, columns)
+        rows = rows_of(losses, columns)
         correlate_rows(rows, references.trajectories, groups[columns].astype(np.int64), lag, found)
         scores[columns] = found
 
-    for_ranges(redo, len(again), _batch(losses))
+    for_ranges(redo, len(again), batch_columns(losses))
     return scores
 
 
@@ -62,7 +62,7 @@ def pair_sums(
 
     def add(begin: int, end: int) -> None:
         columns = open_columns[begin:end]
-        rows, part_sums, part_counts = _rows(losses, columns), sums[columns], counts[columns]
+        rows, part_sums, part_counts = rows_of(losses, columns), sums[columns], counts[columns]
         add_pairs(
             rows, pairs.trajectories, begins[columns], ends[columns], lag, part_sums, part_counts
         )
@@ -70,7 +70,7 @@ def pair_sums(
 
     compared = len(losses) * int((ends - begins)[open_columns].sum())
     at_once = TASK_LOSSES * len(open_columns) // max(compared, 1)
-    for_ranges(add, len(open_columns), min(max(at_once, 1), _batch(losses)))
+    for_ranges(add, len(open_columns), min(max(at_once, 1), batch_columns(losses)))
     return sums, counts
 
 
@@ -95,11 +95,11 @@ def _weighted_correlation(
     return scores[0, :num_train]
 
 
-def _batch(losses: NDArray[Any]) -> int:
+def batch_columns(losses: NDArray[Any]) -> int:
     """Columns whose float64 values fill ``BATCH_BYTES``."""
     return max(BATCH_BYTES // (8 * max(len(losses), 1)), 1)
 
 
-def _rows(losses: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+def rows_of(losses: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Trajectories of a few samples as float64 rows, shape (n, T)."""
     return np.ascontiguousarray(losses[:, columns].T, dtype=np.float64)

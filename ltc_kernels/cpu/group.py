@@ -21,6 +21,7 @@ doesn't hold the squares. The caller does those columns again (`ltc_kernels.cpu.
 import numpy as np
 from numba import njit, types
 
+from ltc_kernels.cpu.compensated import add
 from ltc_kernels.cpu.simd import (
     LANES,
     TILE,
@@ -39,14 +40,6 @@ AHEAD = 4 * LANES  # samples from the block at work to the one asked for; 2 to 1
 LARGEST = np.float32(1e36)  # a sum of squares beyond this may have overflowed,
 SMALLEST = np.float32(1e-30)  # below this its terms may have been flushed
 STEADY = np.float32(2.0**-12)  # below this share of the drift's square, differences' rounding shows
-
-
-@njit(inline="always")
-def _add(total, part, lost):
-    """Add ``part``, and what the last addition lost, to ``total``; return what this one loses."""
-    more = part - lost
-    new = total + more
-    return new, (new - total) - more
 
 
 @njit(nogil=True, cache=True)
@@ -76,8 +69,8 @@ def _correlate_differences(losses, weights, groups, tile, uniform, i, out):
             previous = current
             part_squares = fma(centred, centred, part_squares)
             part_products = fma(centred, weight, part_products)
-        squares, lost_squares = _add(squares, part_squares, lost_squares)
-        products, lost_products = _add(products, part_products, lost_products)
+        squares, lost_squares = add(squares, part_squares, lost_squares)
+        products, lost_products = add(products, part_products, lost_products)
     steady = fma(drift * drift, count * splat(STEADY), splat(SMALLEST))
     correlation = products / sqrt(squares)
     store(keep_between(correlation, squares, steady, splat(LARGEST)), out, 0, i)
@@ -111,8 +104,8 @@ def _correlate_losses(losses, weights, groups, tile, uniform, i, out):
             centred = load(losses, t, i) - last - mean
             part_squares = fma(centred, centred, part_squares)
             part_products = fma(centred, weight, part_products)
-        squares, lost_squares = _add(squares, part_squares, lost_squares)
-        products, lost_products = _add(products, part_products, lost_products)
+        squares, lost_squares = add(squares, part_squares, lost_squares)
+        products, lost_products = add(products, part_products, lost_products)
     correlation = products / sqrt(squares)
     store(keep_between(correlation, squares, splat(SMALLEST), splat(LARGEST)), out, 0, i)
 

@@ -194,6 +194,17 @@ def keep_between(typing_context: Any, values: Any, key: Any, low: Any, high: Any
 
 
 @intrinsic
+def where_below(typing_context: Any, a: Any, b: Any, values: Any, others: Any) -> Any:
+    """``values`` where ``a < b``, ``others`` elsewhere (also where either is NaN)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, values, others = arguments
+        return builder.select(builder.fcmp_ordered("<", a, b), values, others)
+
+    return lanes(lanes, lanes, lanes, lanes), generate
+
+
+@intrinsic
 def where_finite(typing_context: Any, key: Any, values: Any, others: Any) -> Any:
     """``values`` where the key is finite, ``others`` where it is not."""
 

@@ -13,7 +13,8 @@ nothing varies, or float32 doesn't hold the squares.
 import numpy as np
 from numba import njit, types
 
-from ltc_kernels.cpu.group import LARGEST, SMALLEST, STEADY, _add
+from ltc_kernels.cpu.compensated import add
+from ltc_kernels.cpu.group import LARGEST, SMALLEST, STEADY
 from ltc_kernels.cpu.simd import (
     LANES,
     TILE,
@@ -44,7 +45,7 @@ def _unit_differences(losses, i, out):
             previous = current
             part = fma(centred, centred, part)
             store(centred, out, t - 1, 0)
-        squares, lost = _add(squares, part, lost)
+        squares, lost = add(squares, part, lost)
     steady = fma(drift * drift, count * splat(STEADY), splat(SMALLEST))
     _scale(out, keep_between(sqrt(squares), squares, steady, splat(LARGEST)))
 
@@ -68,7 +69,7 @@ def _unit_losses(losses, i, out):
             centred = load(losses, t, i) - last - mean
             part = fma(centred, centred, part)
             store(centred, out, t, 0)
-        squares, lost = _add(squares, part, lost)
+        squares, lost = add(squares, part, lost)
     _scale(out, keep_between(sqrt(squares), squares, splat(SMALLEST), splat(LARGEST)))
 
 

@@ -16,7 +16,18 @@ from ltc.selection.coreset import load_indices
 from ltc.store import open_store
 from ltc.store.arrays import write_store
 
-COMMANDS = ("demo", "info", "verify", "score", "select", "neighbors", "plan", "import", "ranking")
+COMMANDS = (
+    "demo",
+    "info",
+    "verify",
+    "score",
+    "difficulty",
+    "select",
+    "neighbors",
+    "plan",
+    "import",
+    "ranking",
+)
 CHECKPOINTS, TRAIN, VAL, CLASSES = 12, 300, 60, 3
 
 

@@ -1,0 +1,300 @@
+"""`difficulty`: other papers' scores from the same losses, all in one pass."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ltc.difficulty_plan import DifficultyPlan, plan_difficulty
+from ltc.errors import ArgumentTypeError
+from ltc.lost_losses import warn_of_lost_losses
+from ltc.score_pass import package_version
+from ltc.scores import Scores
+from ltc.store import Store, open_store
+from ltc.store.scores import write_scores
+from ltc.tiles import parse_memory, plan_tiling, share_tiles, work_through_tiles
+from ltc_kernels import thread_count
+from ltc_kernels.difficulty_kinds import FORGETTING, OF_LOSSES, WINDOWED
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ltc.difficulty_plan import Kind
+
+BYTES_PER_SAMPLE: Final = 96  # of a tile, in the kernel beside the losses
+WORKSPACE: Final = 32 * 2**20  # bytes for columns in float64 and for blocks of p, all threads
+
+
+@overload
+def difficulty(
+    run: str | os.PathLike[str] | Store,
+    kind: Kind,
+    *,
+    checkpoints: slice | Sequence[int] | None = None,
+    window: int = 10,
+    classes: int | None = None,
+    loss: str | None = None,
+    memory_limit: str | int = "512MB",
+    save: str | None = None,
+    progress: bool = False,
+) -> Scores: ...
+
+
+@overload
+def difficulty(
+    run: str | os.PathLike[str] | Store,
+    kind: list[Kind] | tuple[Kind, ...],
+    *,
+    checkpoints: slice | Sequence[int] | None = None,
+    window: int = 10,
+    classes: int | None = None,
+    loss: str | None = None,
+    memory_limit: str | int = "512MB",
+    save: str | None = None,
+    progress: bool = False,
+) -> dict[str, Scores]: ...
+
+
+def difficulty(
+    run: str | os.PathLike[str] | Store,
+    kind: Kind | list[Kind] | tuple[Kind, ...],
+    *,
+    checkpoints: slice | Sequence[int] | None = None,
+    window: int = 10,
+    classes: int | None = None,
+    loss: str | None = None,
+    memory_limit: str | int = "512MB",
+    save: str | None = None,
+    progress: bool = False,
+) -> Scores | dict[str, Scores]:
+    """Score every training sample by how hard it was to learn, as other papers do.
+
+    Each kind is made of one sample's own losses x over T checkpoints; the validation split plays no
+    part. For hard-label cross-entropy p = exp(-x) is the probability of the label.
+
+    - ``"cumulative-loss"``: the sum of x. CSL (Ravikumar et al., "Towards Memorization Estimation:
+      Fast, Formal and Free", ICML 2025). High is hard, and mislabelled.
+    - ``"mean-loss"``: that sum over T. ``"final-loss"``: the last x. High is hard.
+    - ``"confidence"``: mean of p, ``"variability"``: its population standard deviation,
+      sqrt(sum (p - mean)^2 / T). Dataset Cartography (arXiv 2009.10795, section 2). Low confidence
+      is hard; high variability is ambiguous, low variability easy or hopeless.
+    - ``"dyn-unc"``: the mean, over all windows of J consecutive checkpoints, of
+      s = sqrt(sum (p - m)^2 / (J - 1)), m being the window's mean of p. Dyn-Unc (arXiv 2306.05175).
+      High is uncertain, low easy or hopeless.
+    - ``"dual"``: the mean over these windows of s (1 - m). DUAL (arXiv 2502.06905). High is hard
+      and uncertain, low easy or hopeless.
+    - ``"forgetting-least"``, ``"forgetting-most"``: bounds of the number of times that a right
+      prediction is followed by a wrong one (Toneva et al., arXiv 1812.05159). High is hard.
+
+    A ranking has high values first, whatever the kind, and ``"top"`` of `Scores.select` takes them.
+
+    The authors of Dyn-Unc and of DUAL take J = 10, which is the default, and multiply by ten in
+    their scripts; that of Dyn-Unc leaves out the last window. Here are T - J + 1 windows.
+
+    Losses don't tell predictions, but bound them: a sample is right for certain where x < ln 2, as
+    no other class can have as much, and wrong for certain where x > ln C, as some class must have
+    more; between, it may be either. What is counted lies between both bounds, whichever way the
+    open ones are settled, and reaches both. A sample that is never right has never been learned:
+    the authors put it behind all others, their script by counting T events, and so do both bounds.
+    A stored loss is rounded to float16; one that may have been below ln C is open.
+
+    What is missing is left out of a trajectory, and each value is of the checkpoints that remain;
+    neighbours among these are consecutive. ``"cumulative-loss"`` is T times their mean, so that a
+    missing loss doesn't count as 0. Undefined are samples without any loss, with fewer than 2 for
+    variability and forgetting, and with fewer than J for windows.
+
+    The papers' trajectories begin after the first epoch. A checkpoint recorded before training is
+    used like any other here: leave it out with ``checkpoints=slice(1, None)`` to compare with
+    theirs.
+
+    It is computed on the CPU, bound by reading; there is no form for a GPU.
+
+    Parameters
+    ----------
+    run : path or Store
+        A store written by `Recorder` or `write_store`.
+    kind : str or sequence of str
+        One of the table, or several: they are computed in one pass over the store.
+    checkpoints : slice or sequence of int, optional
+        Positions of the checkpoints to use, unique and ascending; all by default. Those at which no
+        training sample was observed are left out.
+    window : int
+        Checkpoints in a window, for ``"dyn-unc"`` and ``"dual"``; at least 2.
+    classes : int, optional
+        Number C of the model's classes, for forgetting; by default that of the labels.
+    loss : {None, "cross-entropy"}
+        All kinds but the first three need hard-label cross-entropy. The store knows it of losses
+        recorded from logits; ``"cross-entropy"`` says that all others are it too.
+    memory_limit : str or int
+        Bytes beyond inputs and results (8 bytes per sample, and 4 for each kind).
+    save : str, optional
+        Keep the scores in the store under this name; of several kinds, each as ``NAME-KIND``.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Scores, or dict of str to Scores
+        Float32, shape (N,), NaN where undefined; by kind where several were asked for.
+
+    Warns
+    -----
+    UserWarning
+        Losses that were recorded are lost; they count as missing, and in ``metadata["lost"]``.
+
+    Raises
+    ------
+    StoreError
+        Not a store, a lost chunk of labels, or a changed chunk.
+    ArgumentValueError, ArgumentTypeError
+        An argument that doesn't fit the store, too few checkpoints, or losses that a kind can't be
+        made of: not known to be cross-entropy, or negative.
+
+    Examples
+    --------
+    >>> import ltc
+    >>> p = np.array([[0.1, 0.2], [0.5, 0.3], [0.9, 0.1]])
+    >>> run = directory / "run.zarr"
+    >>> ltc.write_store(run, -np.log(p), -np.log(p), loss="cross-entropy")
+    >>> difficulty(run, "mean-loss").values.round(3)
+    array([1.034, 1.705], dtype=float32)
+    >>> found = difficulty(run, ["confidence", "dual"], window=2)
+    >>> found["confidence"].values.round(3), found["dual"].values.round(3)
+    (array([0.5, 0.2], dtype=float32), array([0.141, 0.083], dtype=float32))
+    """
+    if not isinstance(kind, str | list | tuple):
+        raise ArgumentTypeError(f"kind must be a string or a list of them, got {kind!r}")
+    store = run if isinstance(run, Store) else open_store(run)
+    kinds = (kind,) if isinstance(kind, str) else kind
+    memory = parse_memory(memory_limit)
+    plan = plan_difficulty(store, kinds, checkpoints, window, classes, loss, memory)
+    with tqdm(
+        total=store.num_train,
+        desc="difficulty",
+        unit=" samples",
+        unit_scale=True,
+        disable=not progress,
+    ) as bar:
+        values, missing = score_samples(plan, bar)
+    found = finish(plan, values, missing)
+    if save is not None:
+        for name, scores in found.items():
+            kept = save if isinstance(kind, str) else f"{save}-{name}"
+            write_scores(store.place, kept, scores.values, scores.metadata)
+    return found[kind] if isinstance(kind, str) else found
+
+
+def finish(plan: DifficultyPlan, values: NDArray[np.float32], missing: int) -> dict[str, Scores]:
+    """Make scores of what was computed of all samples.
+
+    Parameters
+    ----------
+    plan : DifficultyPlan
+        What was asked for.
+    values : float32 array [kind, N]
+        What `DifficultyPlan.score` made of every range of samples.
+    missing : int
+        How many losses of the checkpoints used are missing.
+
+    Raises
+    ------
+    ArgumentValueError
+        A loss is negative, and a kind is made of p.
+    """
+    store = plan.store
+    checked = plan.check(values)
+    lost = warn_of_lost_losses(store, plan.rows, {"train": missing}, stacklevel=4)
+    labels, ids = store.labels("train"), store.ids("train")
+    found = {}
+    for kind, row in zip(plan.kinds, checked, strict=True):
+        metadata = _metadata(plan, kind, row, missing) | {"lost": lost, "device": "cpu"}
+        found[kind] = Scores(row, labels, ids, metadata)
+    return found
+
+
+def score_samples(
+    plan: DifficultyPlan, bar: Any, samples: slice | None = None, *, alone: bool = False
+) -> tuple[NDArray[np.float32], int]:
+    """Score a range of training samples; the same bits whichever the range.
+
+    Parameters
+    ----------
+    plan : DifficultyPlan
+        What was asked for.
+    bar : tqdm
+        Shows the progress.
+    samples : slice, optional
+        A range of whole chunks; all by default.
+    alone : bool
+        Whether to use no thread but the calling one.
+
+    Returns
+    -------
+    values : float32 array [kind, n]
+        In the order of `DifficultyPlan.computed`; what `finish` takes, of all ranges together.
+    missing : int
+        How many losses of these samples are missing.
+    """
+    store = plan.store
+    picked = slice(0, store.num_train) if samples is None else samples
+    values = np.empty((len(plan.computed), picked.stop - picked.start), dtype=np.float32)
+    # For one thread, tiles are as narrow as for two: they stay in the cache.
+    threads = 1 if not store.in_pieces("train") else 2 if alone else thread_count()
+    tiling = plan_tiling(
+        store.num_train,
+        store.chunk_samples,
+        len(plan.rows),
+        threads=threads,
+        memory=plan.memory - WORKSPACE,
+        per_sample=BYTES_PER_SAMPLE,
+    )
+    missing = 0
+    one_at_a_time = threading.Lock()
+
+    def work(begin: int, losses: NDArray[np.float16], found: int) -> None:
+        nonlocal missing
+        end = begin + losses.shape[1]
+        values[:, begin - picked.start : end - picked.start] = plan.score(losses)
+        with one_at_a_time:
+            missing += found
+            bar.update(end - begin)
+
+    if alone:
+        work_through_tiles(store, plan.rows, tiling.width, work, picked)
+    else:
+        share_tiles(store, plan.rows, tiling, work, picked)
+    return values, missing
+
+
+def _metadata(
+    plan: DifficultyPlan, kind: str, values: NDArray[np.float32], missing: int
+) -> dict[str, Any]:
+    """How the scores were made, as JSON values."""
+    store, commits = plan.store, [plan.store.commits[t] for t in plan.rows]
+    options: dict[str, Any] = {}
+    if kind in WINDOWED:
+        options["window"] = plan.window
+    if kind in FORGETTING:
+        options["classes"] = plan.classes
+    if kind not in OF_LOSSES:
+        options["loss"] = "cross-entropy, claimed" if plan.claimed else "cross-entropy"
+    return {
+        "kind": kind,
+        **options,
+        "groups": "class",
+        "revision": store.revision,
+        "committed": store.committed,
+        "checkpoints": [float(store.checkpoints[t]) for t in plan.rows],
+        "left_out": [float(store.checkpoints[t]) for t in plan.left_out],
+        "modes": {"train": sorted({commit.train.mode for commit in commits})},
+        "missing": {"train": missing},
+        "undefined": int(np.isnan(values).sum()),
+        "store": store.path,
+        "version": package_version(),
+    }
