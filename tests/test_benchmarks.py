@@ -45,6 +45,23 @@ def test_commits_of_several_processes_are_measured(capsys, monkeypatch):
     assert re.search(r"\| 2 +\| \d[^|]+ms[^|]+\| \d[^|]+ms[^|]+\| \d[^|]+ms", printed)
 
 
+def test_a_scheduler_with_tasks_that_wait_is_measured(monkeypatch):
+    pytest.importorskip("distributed", reason="the extra cluster isn't in the lowest versions")
+    from benchmarks import scheduler
+
+    monkeypatch.setattr(scheduler, "IDLE", 50)
+    monkeypatch.setattr(scheduler, "THREADS", 8)
+    tasks, shares = scheduler.run(tasks=400, wait=0.02)
+    idle, waiting = tasks.rows
+    assert idle[0] == "50"
+    assert waiting[:2] == ["400", "20 ms"]
+    least, took = (float(cell.removesuffix(" s")) for cell in waiting[2:4])
+    assert least == 1  # 400 x 20 ms / 8
+    assert took > least
+    assert float(waiting[5].split()[0]) == pytest.approx(100 * (took - 1), rel=0.06, abs=0.1)
+    assert [row[0] for row in shares.rows] == ["score", "neighbors", "select"]
+
+
 def test_accuracy_is_within_the_contract():
     table = accuracy.run(checkpoints=(5, 41))
     cells = [cell for row in table.rows for cell in row[2:]]

@@ -100,6 +100,7 @@ class ClusterPasses:
             )
             for each in self._ranges
         )
+        large = any(each.excluded.size for each in self._ranges)
         with tqdm(
             total=self._ranges[-1].end,
             desc="select",
@@ -107,7 +108,7 @@ class ClusterPasses:
             unit_scale=True,
             disable=not self._progress,
         ) as bar:
-            for call, future in self._tasks.completed(calls):
+            for call, future in self._tasks.completed(calls, large=large):
                 done = call.arguments[1]
                 bar.update(done.end - done.begin)
                 yield future

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from ltc.distributed.cluster import count_threads
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Tasks"]
 
 AHEAD: Final = 3  # tasks for each thread that the scheduler knows of
+FEW: Final = 2  # threads for each task of a message: the scheduler's time is mostly for messages
 RETRIES: Final = (
     2  # of a task that raises an error, perhaps elsewhere; a dead worker's come besides
 )
@@ -79,15 +82,40 @@ class Tasks:
         self._all.add(future)
         return future
 
+    def _submit_together(self, calls: list[Call]) -> list[Future]:
+        """Let workers call functions, those of a kind in one message."""
+        futures: list[Future] = []
+        for function, alike in groupby(calls, attrgetter("function")):
+            arguments = [call.arguments for call in alike]
+            first, self._number = self._number + 1, self._number + len(arguments)
+            futures += self._client.map(
+                function,
+                *map(list, zip(*arguments, strict=True)),
+                key=[f"{self._name}-{number}" for number in range(first, self._number + 1)],
+                pure=False,
+                retries=RETRIES,
+            )
+        self._all.update(futures)
+        return futures
+
     def release(self, future: Future) -> None:
         """Let the workers forget a result."""
         self._all.discard(future)
         future.release()
 
-    def completed(self, calls: Iterable[Call]) -> Iterator[tuple[Call, Future]]:
+    def completed(
+        self, calls: Iterable[Call], *, large: bool = False
+    ) -> Iterator[tuple[Call, Future]]:
         """Submit calls, a few at a time; yield each with its future when it has been done.
 
         Whoever takes a future releases it.
+
+        Parameters
+        ----------
+        calls : iterable of Call
+            What is to be done.
+        large : bool
+            Whether arguments are so large that each call needs a message of its own.
 
         Raises
         ------
@@ -101,16 +129,17 @@ class Tasks:
         waiting = iter(calls)
         under_way: dict[Future, Call] = {}
         ended = as_completed()
-        room = AHEAD * max(count_threads(self._client), 1)
+        threads = max(count_threads(self._client), 1)
+        room, together = AHEAD * threads, 1 if large else max(threads // FEW, 1)
 
         def fill() -> None:
-            while len(under_way) < room:
-                call = next(waiting, None)
-                if call is None:
+            while (free := room - len(under_way)) >= together:
+                few = list(islice(waiting, 1 if large else free))
+                if not few:
                     return
-                future = self.submit(call)
-                under_way[future] = call
-                ended.add(future)
+                futures = [self.submit(*few)] if len(few) == 1 else self._submit_together(few)
+                under_way.update(zip(futures, few, strict=True))
+                ended.update(futures)
 
         fill()
         while under_way:

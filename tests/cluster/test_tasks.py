@@ -1,0 +1,74 @@
+"""Tasks are given to the scheduler a few at a time, and few messages bring many of them."""
+
+import numpy as np
+import pytest
+
+from ltc.distributed import tasks as running
+from ltc.distributed.tasks import AHEAD, FEW, Call, Tasks
+
+THREADS = 16
+
+
+@pytest.fixture
+def graphs(client, monkeypatch):
+    """Count the messages that bring tasks, and let the cluster look larger than it is."""
+    monkeypatch.setattr(running, "count_threads", lambda _client: THREADS)
+    sizes, plain = [], client._graph_to_futures
+
+    def counted(expression, keys, *arguments, **options):
+        sizes.append(len(keys))
+        return plain(expression, keys, *arguments, **options)
+
+    monkeypatch.setattr(client, "_graph_to_futures", counted)
+    return sizes
+
+
+def times(number, factor):
+    return number * factor
+
+
+def minus(number, other):
+    return number - other
+
+
+def results(tasks, calls, **options):
+    found = {}
+    for call, future in tasks.completed(calls, **options):
+        found[call.what] = future.result()
+        tasks.release(future)
+    return found
+
+
+def test_many_tasks_take_few_messages(client, graphs):
+    def calls():
+        for number in range(200):
+            yield Call(f"{number}", minus if 90 <= number < 130 else times, (number, 3))
+
+    with Tasks(client, "count") as tasks:
+        found = results(tasks, calls())
+    assert found == {f"{n}": n - 3 if 90 <= n < 130 else 3 * n for n in range(200)}
+    assert sum(graphs) == 200
+    assert max(graphs) <= AHEAD * THREADS
+    assert len(graphs) <= 200 / (THREADS // FEW) + 4
+
+
+def test_what_tasks_share_comes_from_a_worker(client, graphs):
+    with Tasks(client, "count") as tasks:
+        shared = tasks.submit(Call("sharing", times, (2, 5)))
+        found = results(tasks, [Call(f"{n}", minus, (n, shared)) for n in range(100)])
+    assert found == {f"{n}": n - 10 for n in range(100)}
+    assert max(graphs) > 1
+
+
+def test_large_arguments_have_a_message_each(client, graphs):
+    # Of more than 10 MB in one message Dask warns, which is an error here.
+    large = np.zeros(3_000_000, np.uint8)
+    with Tasks(client, "count") as tasks:
+        calls = [Call(f"{n}", np.add.reduce, (large, 0)) for n in range(6)]
+        assert results(tasks, calls, large=True) == dict.fromkeys("012345", 0)
+    assert graphs == [1] * 6
+
+
+def test_no_calls(client):
+    with Tasks(client, "count") as tasks:
+        assert results(tasks, []) == {}
