@@ -21,6 +21,7 @@ __all__ = [
     "BackendUnavailableError",
     "DistributedError",
     "LtcError",
+    "MissingExtraError",
     "RecorderStateError",
     "SourceFormatError",
     "StoreConnectionError",
@@ -72,6 +73,10 @@ class SourceFormatError(LtcError, ValueError):
 
 class RecorderStateError(LtcError, RuntimeError):
     """A call doesn't fit what was called before: mixed modes, pending updates, use after close."""
+
+
+class MissingExtraError(LtcError, ImportError):
+    """A package that only some of this needs is not installed; the message says how to."""
 
 
 class DistributedError(LtcError, RuntimeError):

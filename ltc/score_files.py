@@ -1,4 +1,4 @@
-"""The ``.npz`` files that hold scores: plain arrays and a JSON string, no pickles."""
+"""The files that hold scores: ``.npz``, of plain arrays and a JSON string, and Parquet."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 
 from ltc.atomic import atomic_file, checked_suffix
 from ltc.errors import ArgumentValueError
+from ltc.exports.tables import read_parquet
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+SUFFIXES = (".npz", ".parquet")
 
 
 class ScoreArrays(NamedTuple):
@@ -60,6 +63,21 @@ def write_npz(
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def read_scores(path: Path) -> ScoreArrays:
+    """Read a file that ``Scores.save`` wrote, of any of the suffixes.
+
+    Raises
+    ------
+    ArgumentValueError
+        It is another kind of file, or damaged.
+    MissingExtraError
+        pyarrow, which reads ``.parquet``, is not installed.
+    OSError
+        It can't be read.
+    """
+    return read_npz(path) if path.suffix.lower() == ".npz" else _read_parquet(path)
+
+
 def read_npz(path: Path) -> ScoreArrays:
     """Read a file that :func:`write_npz` wrote.
 
@@ -84,6 +102,19 @@ def read_npz(path: Path) -> ScoreArrays:
     if not isinstance(metadata, dict):
         raise _not_scores(path, "its metadata are no JSON object")
     return ScoreArrays(arrays["values"], arrays.get("labels"), arrays.get("ids"), metadata)
+
+
+def _read_parquet(path: Path) -> ScoreArrays:
+    columns, metadata = read_parquet(path)
+    if "score" not in columns:
+        raise _not_scores(path, "it has no column 'score'")
+    values = columns["score"]
+    if not np.array_equal(columns.get("index", ()), np.arange(values.size)):
+        raise _not_scores(path, "its column 'index' doesn't count all samples")
+    ids = columns.get("id")
+    if ids is not None and ids.dtype == object:
+        ids = ids.astype(np.str_)
+    return ScoreArrays(values, columns.get("label"), ids, metadata)
 
 
 def _not_scores(path: Path, reason: str) -> ArgumentValueError:

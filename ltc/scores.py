@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from ltc.atomic import checked_suffix
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.score_files import read_npz, write_npz
+from ltc.exports.scores import ScoresExports
+from ltc.exports.tables import save_parquet
+from ltc.score_files import SUFFIXES, read_scores, write_npz
 from ltc.selection import Coreset
 from ltc.selection.picks import select
 from ltc.selection.plan import EXPONENT, Balance, Strategy, plan_selection
@@ -28,7 +31,7 @@ class StaleScoresWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(ScoresExports):
     """One score per training sample; :func:`ltc.score` and :func:`ltc.difficulty` make them.
 
     Attributes
@@ -228,6 +231,7 @@ class Scores:
             ids=None if self.ids is None else self.ids[indices],
             labels=None if self.labels is None else self.labels[indices],
             scores=self.values[indices],
+            num_samples=self.values.size,
         )
 
     def summary(self) -> str:
@@ -235,19 +239,29 @@ class Scores:
         return scores_table(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the scores to an ``.npz`` file; what is there is replaced, never by half a file.
+        """Write the scores to a file; what is there is replaced, never by half a file.
 
-        The file holds ``values``, ``metadata`` (a JSON string) and, where there are any, ``labels``
-        and ``ids`` (int64, or unicode of fixed width). It has no pickles.
+        Parameters
+        ----------
+        path : path
+            The suffix says what is written. ``.npz``: ``values``, ``metadata`` (a JSON string) and,
+            where there are any, ``labels`` and ``ids`` (int64, or unicode of fixed width); it has
+            no pickles. ``.parquet``: the table of :meth:`to_arrow`.
 
         Raises
         ------
         ArgumentValueError
-            Another suffix than ``.npz``.
+            Another suffix.
+        MissingExtraError
+            pyarrow, which writes ``.parquet``, is not installed.
         OSError
             The file can't be written.
         """
-        write_npz(path, self.values, self.labels, self.ids, self.metadata)
+        path = checked_suffix(path, SUFFIXES)
+        if path.suffix.lower() == ".parquet":
+            save_parquet(path, self.to_arrow())
+        else:
+            write_npz(path, self.values, self.labels, self.ids, self.metadata)
 
 
 def load_scores(path: str | os.PathLike[str] | Store, name: str | None = None) -> Scores:
@@ -256,7 +270,7 @@ def load_scores(path: str | os.PathLike[str] | Store, name: str | None = None) -
     Parameters
     ----------
     path : path or Store
-        An ``.npz`` file that :meth:`Scores.save` wrote, or a store.
+        An ``.npz`` or ``.parquet`` file that :meth:`Scores.save` wrote, or a store.
     name : str, optional
         The name given to ``ltc.score(..., save=name)``; for a store only, and then it is needed.
 
@@ -290,10 +304,10 @@ def load_scores(path: str | os.PathLike[str] | Store, name: str | None = None) -
     >>> found.values, found.metadata
     (array([0.25,  nan], dtype=float32), {'signal': 'loss'})
     """
-    if isinstance(path, str | os.PathLike) and Path(path).suffix.lower() == ".npz":
+    if isinstance(path, str | os.PathLike) and Path(path).suffix.lower() in SUFFIXES:
         if name is not None:
             raise ArgumentValueError(f"name must be None for a file of scores, got {name!r}")
-        return Scores(*read_npz(Path(path)))
+        return Scores(*read_scores(Path(path)))
     store = path if isinstance(path, Store) else open_store(path)
     if name is None:
         raise ArgumentValueError(

@@ -23,12 +23,15 @@ PACKAGES = (ltc, ltc_kernels)
 TOOLS = {
     "accelerate",
     "dask",
+    "datasets",
     "dattri",
     "distributed",  # of users, but of one release for all of a cluster: no bound
     "faiss-cpu",
     "hypothesis",
     "lightning",
     "mypy",
+    "pandas",
+    "pyarrow",
     "pytest",
     "pytest-benchmark",
     "ruff",

@@ -52,7 +52,7 @@ ScoresFile: TypeAlias = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write the scores to this .npz file.",
+        help="Write the scores to this .npz or .parquet file.",
         show_default="not written",
     ),
 ]

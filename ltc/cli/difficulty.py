@@ -66,8 +66,9 @@ def difficulty(
       ltc difficulty run.zarr --kind confidence --loss cross-entropy -o c.npz
     """
     from ltc.difficulty import difficulty as compute
+    from ltc.score_files import SUFFIXES
 
-    path = None if output is None else checked_output(output, (".npz",))
+    path = None if output is None else checked_output(output, SUFFIXES)
     scores = compute(
         run,
         kind,

@@ -59,9 +59,10 @@ def score(
       ltc score run.zarr --save default
       ltc score run.zarr --signal loss --checkpoints :45 -o early.npz
     """
+    from ltc.score_files import SUFFIXES
     from ltc.scoring import score as compute
 
-    path = None if output is None else checked_output(output, (".npz",))
+    path = None if output is None else checked_output(output, SUFFIXES)
     scores = compute(
         run,
         signal=signal,
@@ -83,8 +84,8 @@ def select(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write: .npy and .txt hold indices, .csv the columns index, id, label "
-            "and score.",
+            help="Where to write: .npy and .txt hold indices, .csv and .parquet the columns "
+            "index, id, label and score.",
             show_default=False,
         ),
     ],
@@ -132,8 +133,8 @@ def select(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="File of sample indices that are not to be selected: .npy, .txt or .csv, as -o "
-            "writes them.",
+            help="File of sample indices that are not to be selected: .npy, .txt, .csv or "
+            ".parquet, as -o writes them.",
             show_default="none",
         ),
     ] = None,

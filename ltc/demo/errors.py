@@ -2,15 +2,11 @@
 
 from importlib.util import find_spec
 
-from ltc.errors import LtcError
+from ltc.errors import LtcError, MissingExtraError
 
 __all__ = ["DatasetFormatError", "DatasetNotFoundError", "MissingExtraError", "require_extra"]
 
 _EXTRA = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
-
-
-class MissingExtraError(LtcError, ImportError):
-    """A package that only the demonstration needs is not installed."""
 
 
 class DatasetNotFoundError(LtcError, FileNotFoundError):

@@ -5,7 +5,7 @@
 `ltc.integrations.huggingface`      a callback for the `Trainer` of transformers
 `ltc.integrations.accelerate`       what a loop with accelerate saves and loads
 `ltc.integrations.composer`         a callback for Composer's `Trainer`
-`ltc.integrations.timm`             the index of the image that timm really read
+`ltc.integrations.timm`             the index of the image that timm really read; subsets
 `ltc.integrations.tokens`           losses of sequences from losses of tokens; needs torch only
 ==================================  ===========================================================
 """

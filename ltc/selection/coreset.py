@@ -11,6 +11,8 @@ import numpy as np
 
 from ltc.atomic import atomic_file, checked_suffix
 from ltc.errors import ArgumentTypeError, ArgumentValueError
+from ltc.exports.coreset import CoresetExports
+from ltc.exports.tables import read_parquet, save_parquet
 
 if TYPE_CHECKING:
     import os
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SUFFIXES = (".npy", ".txt", ".csv")
+SUFFIXES = (".npy", ".txt", ".csv", ".parquet")
 COLUMNS = ("index", "id", "label", "score")
 
 
 @dataclass(frozen=True, eq=False)
-class Coreset:
+class Coreset(CoresetExports):
     """Selected training samples.
 
     Attributes
@@ -37,6 +39,8 @@ class Coreset:
         Their classes, or the groups that they were scored with.
     scores : float32 [k]
         Their scores; NaN where undefined.
+    num_samples : int or None
+        Training samples in all, where that is known.
 
     Examples
     --------
@@ -51,6 +55,7 @@ class Coreset:
     ids: NDArray[Any] | None
     labels: NDArray[np.int32] | None
     scores: NDArray[np.float32]
+    num_samples: int | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -64,17 +69,27 @@ class Coreset:
         path : path
             The suffix says what is written. ``.npy``: the indices, int64. ``.txt``: the indices,
             one per line. ``.csv``: columns ``index,id,label,score`` with a header, where an id or a
-            label that the run doesn't have is empty, an undefined score is ``nan``.
+            label that the run doesn't have is empty, an undefined score is ``nan``. ``.parquet``:
+            the table of :meth:`to_arrow`.
 
         Raises
         ------
         ArgumentValueError
             Another suffix.
+        MissingExtraError
+            pyarrow, which writes ``.parquet``, is not installed.
         OSError
             The file can't be written.
         """
         path = checked_suffix(path, SUFFIXES)
-        write = {".npy": self._write_npy, ".txt": self._write_txt, ".csv": self._write_csv}
+        write = {
+            ".npy": self._write_npy,
+            ".txt": self._write_txt,
+            ".csv": self._write_csv,
+        }
+        if path.suffix.lower() == ".parquet":
+            save_parquet(path, self.to_arrow())
+            return
         with atomic_file(path) as file:
             write[path.suffix.lower()](file)
 
@@ -111,7 +126,7 @@ def load_indices(path: str | os.PathLike[str]) -> NDArray[np.int64]:
     ----------
     path : path
         ``.npy`` (integers, one-dimensional), ``.txt`` (one index per line), or ``.csv`` (with a
-        header and a column ``index``).
+        header) and ``.parquet``, which have a column ``index``.
 
     Returns
     -------
@@ -138,6 +153,8 @@ def load_indices(path: str | os.PathLike[str]) -> NDArray[np.int64]:
     path = checked_suffix(path, SUFFIXES)
     if path.suffix.lower() == ".npy":
         return _read_npy(path)
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path)
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix.lower() == ".txt":
             return _parsed(path, ((n, line) for n, line in enumerate(file, 1) if line.strip()))
@@ -153,6 +170,17 @@ def _read_npy(path: Path) -> NDArray[np.int64]:
             indices = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ArgumentValueError(f"{path} must be a NumPy array file: {error}") from error
+    return _integers(path, indices)
+
+
+def _read_parquet(path: Path) -> NDArray[np.int64]:
+    columns, _ = read_parquet(path)
+    if "index" not in columns:
+        raise ArgumentValueError(f"{path} must have a column 'index', got {sorted(columns)}")
+    return _integers(path, columns["index"])
+
+
+def _integers(path: Path, indices: NDArray[Any]) -> NDArray[np.int64]:
     if indices.dtype.kind not in "iu":
         raise ArgumentTypeError(f"{path} must hold integer indices, got {indices.dtype}")
     if indices.ndim != 1:

@@ -335,7 +335,10 @@ def test_demo_passes_its_options_on(ltc, monkeypatch):
         (["score", "RUN", "--checkpoints", "a"], "--checkpoints must be a slice such as 0:45"),
         (["score", "RUN", "--memory-limit", "much"], "memory_limit must be"),
         (["score", "RUN", "--device", "abacus"], "device must be"),
-        (["score", "RUN", "-o", "scores.npy"], "path must end in .npz, got 'scores.npy'"),
+        (
+            ["score", "RUN", "-o", "scores.npy"],
+            "path must end in .npz or .parquet, got",
+        ),
         (["score", "RUN", "-o", "absent/scores.npz"], "a directory that exists"),
         (["score", "RUN", "--save", "a/b"], "name must consist of"),
         (["select", "RUN", "--k", "3"], "Missing option '--output'"),

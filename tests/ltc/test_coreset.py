@@ -67,9 +67,13 @@ def test_suffixes_in_capitals_are_the_same(tmp_path):
 
 @pytest.mark.parametrize("name", ["coreset", "coreset.json", "coreset.npz", ".npy"])
 def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(ArgumentValueError, match=r"path must end in .npy or .txt or .csv, got"):
+    with pytest.raises(
+        ArgumentValueError, match=r"path must end in .npy or .txt or .csv or .parquet, got"
+    ):
         CORESET.save(tmp_path / name)
-    with pytest.raises(ArgumentValueError, match=r"path must end in .npy or .txt or .csv, got"):
+    with pytest.raises(
+        ArgumentValueError, match=r"path must end in .npy or .txt or .csv or .parquet, got"
+    ):
         load_indices(tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -128,7 +128,9 @@ def test_a_file_has_no_pickles_even_of_object_ids(tmp_path):
 
 
 def test_saving_needs_the_suffix(scores, tmp_path):
-    with pytest.raises(ArgumentValueError, match=r"path must end in .npz, got .*scores.npy"):
+    with pytest.raises(
+        ArgumentValueError, match=r"path must end in .npz or .parquet, got .*scores.npy"
+    ):
         scores.save(tmp_path / "scores.npy")
     assert not list(tmp_path.iterdir())
 
