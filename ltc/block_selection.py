@@ -69,7 +69,8 @@ def select(
         ``"random"``.
     output : path
         A new folder, or one with such a coreset, which is replaced; or an ``s3://`` or ``gs://``
-        address. All workers must see it.
+        address, with credentials from the environment. All workers must reach it. Until all is
+        there it is no coreset; after an early end the same call does everything again.
     client : distributed.Client, optional
         Let the workers of a Dask cluster do it. The result is the same.
     progress : bool

@@ -342,12 +342,17 @@ def _kind_of_logits(loss: str | None) -> str:
 
 
 def _warn_nonfinite(commit: Commit) -> None:
-    parts = {"train": commit.train, "val": commit.val}
-    found = [f"{part.nonfinite} {split}" for split, part in parts.items() if part.nonfinite]
-    if found:
+    counts = {"train": commit.train.nonfinite, "val": commit.val.nonfinite}
+    number = sum(counts.values())
+    if number:
+        found = " and ".join(f"{count} {split}" for split, count in counts.items() if count)
+        told = (
+            f"the loss of {found} sample was inf or NaN; it is stored as missing"
+            if number == 1
+            else f"the losses of {found} samples were inf or NaN; they are stored as missing"
+        )
         warnings.warn(
-            f"checkpoint {commit.checkpoint:g}: the losses of {' and '.join(found)} samples were "
-            "inf or NaN; they are stored as missing",
+            f"checkpoint {commit.checkpoint:g}: {told}",
             RuntimeWarning,
             stacklevel=3,
         )

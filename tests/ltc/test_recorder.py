@@ -336,6 +336,17 @@ def test_a_target_outside_on_a_device_is_reported_by_the_commit(path):
     recorder.close()
 
 
+def test_one_loss_that_is_not_finite_is_told_of_as_one(path):
+    with new_recorder(path) as recorder:
+        recorder.update("train", [0, 1], losses=[NAN, 1.0])
+        recorder.update("val", [2], losses=[2.0])
+        with pytest.warns(RuntimeWarning) as caught:
+            recorder.commit(0)
+    assert [str(warning.message) for warning in caught] == [
+        "checkpoint 0: the loss of 1 train sample was inf or NaN; it is stored as missing"
+    ]
+
+
 def test_losses_that_are_not_finite_warn_once_per_checkpoint_after_the_commit(path):
     with new_recorder(path) as recorder:
         for checkpoint in range(2):
