@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from naive_difficulty import score as naive_score
 
 import ltc
 from benchmarks import results
@@ -134,6 +135,10 @@ def test_methods_take_the_highest_of_their_own_score(recorded_run):
         "variability": p.std(0),
         "dyn-unc": spread.mean(0),
         "dual": (spread * (1 - windows.mean(-1))).mean(0),
+        **{
+            name: np.array([naive_score(name, each) for each in losses.T])
+            for name in ("forgetting-least", "forgetting-most")
+        },
         "cld-top": ltc.score(recorded_run.passes).values,
         "ltc-top": ltc.score(recorded_run.passes, signal="loss").values,
         "cld-pairs": ltc.score(recorded_run.passes, reference="class-pairs").values,
@@ -149,9 +154,31 @@ def test_methods_take_the_highest_of_their_own_score(recorded_run):
             assert (values[ours] >= bound - slack).all(), name
 
 
-def test_chosen_by_seed(recorded_run):
-    random = methods.METHODS[0].choose
-    first, again, other = (random(recorded_run, 0.1, seed) for seed in (0, 0, 1))
+def test_beta_sampling_is_of_duals_scores_and_confidence(recorded_run):
+    how = {"checkpoints": slice(1, None), "loss": "cross-entropy"}
+    scores = ltc.difficulty(recorded_run.passes, "dual", window=5, **how)
+    confidence = ltc.difficulty(recorded_run.passes, "confidence", **how)
+    expected = scores.select(fraction=0.1, strategy="beta", confidence=confidence, seed=3)
+    (method,) = (method for method in methods.METHODS if method.name == "dual-beta")
+    np.testing.assert_array_equal(method.choose(recorded_run, 0.1, 3), expected.indices)
+
+
+def test_coverage_takes_from_every_cluster_and_the_cutoff_leaves_wrong_labels(recorded_run):
+    by_name = {method.name: method for method in methods.METHODS}
+    clusters = ltc.clusters(recorded_run.passes)
+    chosen = by_name["coverage"].choose(recorded_run, 0.3, 0)
+    assert set(clusters[chosen]) == set(clusters)
+    wrong = [
+        recorded_run.flipped[by_name[name].choose(recorded_run, 0.1, 0)].mean()
+        for name in ("coverage", "coverage-cutoff")
+    ]
+    assert wrong[0] > 0.05 > 0.02 > wrong[1]
+
+
+@pytest.mark.parametrize("name", ["random", "dual-beta", "coverage", "coverage-cutoff"])
+def test_chosen_by_seed(name, recorded_run):
+    (method,) = (method for method in methods.METHODS if method.name == name)
+    first, again, other = (method.choose(recorded_run, 0.1, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert set(first) != set(other)
 

@@ -2,7 +2,7 @@
 
 All are balanced: a class gets its share of the coreset. All start from the same recorded run, from
 the losses of passes after each epoch; the scores of other papers leave out the checkpoint before
-training, which theirs don't have.
+training, which theirs don't have. Coverage and Beta sampling draw from the seed.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ltc
-from benchmarks.paper.difficulty import difficulty
 from benchmarks.paper.geometry import class_order, herding, k_centre
 from benchmarks.paper.recording import Recorded
 
 LARGEST = 0.2  # the share of a class for which greedy orders are computed, if more is not needed
 WINDOW = 10  # checkpoints in the windows of Dyn-Unc and DUAL, in runs of twice as many or more
+# All that are asked for of a run are made in one pass.
+KINDS = (
+    "cumulative-loss",
+    "confidence",
+    "variability",
+    "dyn-unc",
+    "dual",
+    "forgetting-least",
+    "forgetting-most",
+)
 ORDERS = {"herding": herding, "k-centre": k_centre}
 
 
@@ -64,8 +73,29 @@ def _hardest(of: Callable[[Recorded], NDArray[np.float32]]) -> Callable[..., NDA
     return choose
 
 
-def _difficulty(kind: str) -> Callable[..., NDArray[np.int64]]:
-    return _hardest(lambda run: _difficulty_values(run.passes, kind))
+def _difficulty(
+    kind: str, confidence: str | None = None, **how: Any
+) -> Callable[..., NDArray[np.int64]]:
+    """Select by one kind of `ltc.difficulty`; `confidence` names another for Beta sampling."""
+
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        scores = difficulties(run.passes)
+        beside = {} if confidence is None else {"confidence": scores[confidence]}
+        return scores[kind].select(fraction=fraction, seed=seed, **how, **beside).indices
+
+    return choose
+
+
+def _coverage(**how: Any) -> Callable[..., NDArray[np.int64]]:
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        scores = correlation_scores(run.passes, "difference", "class-mean")
+        clusters = _clusters(run.passes)
+        chosen = scores.select(
+            fraction=fraction, seed=seed, strategy="coverage", clusters=clusters, **how
+        )
+        return chosen.indices
+
+    return choose
 
 
 def _greedy(name: str) -> Callable[..., NDArray[np.int64]]:
@@ -101,12 +131,34 @@ METHODS = (
         "LTC, other strategies",
         _ltc("difference", "class-mean", strategy="random", cutoff=0.2),
     ),
+    Method("coverage", "coverage", "coverage of trajectories", _coverage()),
+    Method(
+        "coverage-cutoff",
+        "coverage, cutoff 0.2",
+        "coverage of trajectories",
+        _coverage(cutoff=0.2),
+    ),
     Method("el2n", "EL2N", "hard samples", _hardest(lambda run: run.el2n)),
-    Method("forgetting", "forgetting", "hard samples", _hardest(lambda run: run.forgetting)),
     Method("cumulative-loss", "cumulative loss", "hard samples", _difficulty("cumulative-loss")),
+    Method("forgetting", "forgetting", "forgotten samples", _hardest(lambda run: run.forgetting)),
+    Method(
+        "forgetting-least",
+        "at least, by losses",
+        "forgotten samples",
+        _difficulty("forgetting-least"),
+    ),
+    Method(
+        "forgetting-most", "at most, by losses", "forgotten samples", _difficulty("forgetting-most")
+    ),
     Method("variability", "variability", "uncertain samples", _difficulty("variability")),
     Method("dyn-unc", "Dyn-Unc", "uncertain samples", _difficulty("dyn-unc")),
     Method("dual", "DUAL, top", "uncertain samples", _difficulty("dual")),
+    Method(
+        "dual-beta",
+        "DUAL, Beta sampling",
+        "uncertain samples",
+        _difficulty("dual", "confidence", strategy="beta"),
+    ),
     Method("confidence", "confidence", "easy and typical samples", _difficulty("confidence")),
     Method("herding", "herding", "easy and typical samples", _greedy("herding")),
     Method("k-centre", "k-centre", "easy and typical samples", _greedy("k-centre")),
@@ -119,10 +171,23 @@ def correlation_scores(store: Path, signal: str, reference: str) -> ltc.Scores:
     return ltc.score(store, signal=signal, reference=reference)
 
 
-@lru_cache(maxsize=16)
-def _difficulty_values(store: Path, kind: str) -> NDArray[np.float32]:
+@lru_cache(maxsize=4)
+def difficulties(store: Path) -> dict[str, ltc.Scores]:
+    """Return other papers' scores of a store by kind, made once."""
     epochs = len(ltc.open_store(store).checkpoints) - 1
-    return difficulty(store, kind, min(WINDOW, epochs // 2))
+    return ltc.difficulty(
+        store,
+        KINDS,
+        checkpoints=slice(1, None),
+        window=min(WINDOW, epochs // 2),
+        loss="cross-entropy",
+    )
+
+
+@lru_cache(maxsize=4)
+def _clusters(store: Path) -> NDArray[np.int32]:
+    """Return clusters of trajectories, made once."""
+    return ltc.clusters(store)
 
 
 @lru_cache(maxsize=4)
