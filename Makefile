@@ -75,7 +75,7 @@ $(WHEEL): .venv/created.stamp constraints.txt $(SOURCES)
 # pip leaves an ltc of the same version as it is, so the wheel itself goes in by force. Whoever has
 # the extra for tests has the one for the demo.
 .venv/demo.stamp: EXTRAS = demo
-.venv/test.stamp: EXTRAS = cluster,demo,frameworks,interop,test
+.venv/test.stamp: EXTRAS = browser,cluster,demo,frameworks,interop,report,test
 .venv-lowest/test.stamp: EXTRAS = demo,test
 .venv/demo.stamp .venv/test.stamp: $(WHEEL)
 	$(BIN)/pip install --quiet -c constraints.txt '$(WHEEL)[$(EXTRAS)]'

@@ -16,6 +16,7 @@ from ltc.importers import import_losses
 from ltc.online import OnlineScorer
 from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
+from ltc.report import report
 from ltc.saved_models import record_checkpoints
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score
@@ -45,6 +46,7 @@ __all__ = [
     "neighbors",
     "open_store",
     "record_checkpoints",
+    "report",
     "score",
     "select",
     "stability",

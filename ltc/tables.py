@@ -109,7 +109,7 @@ def scores_table(scores: Scores) -> str:
 
 def facts_table(size: int, metadata: dict[str, Any]) -> str:
     """Describe how scores of so many samples were made, and how many are undefined."""
-    facts = [("samples", f"{size:,}"), *_facts(metadata)]
+    facts = [("samples", f"{size:,}"), *scores_facts(metadata)]
     facts.append(("undefined", share(metadata["undefined"], size)))
     return "\n".join(columns(facts, "<<"))
 
@@ -148,21 +148,31 @@ def run_table(store: Store, *, every: bool = False) -> str:
     every : bool
         Show all rows of a long table.
     """
+    lines = columns(
+        [*run_facts(store), ("scores", ", ".join(store.score_names()) or "none kept")], "<<"
+    )
+    for split in ("train", "val"):
+        lines += ["", *_split_table(split, store, every=every)]
+    return "\n".join(lines)
+
+
+def run_facts(store: Store) -> list[tuple[str, str]]:
+    """Return where a run is, when it was recorded, and its sizes.
+
+    Parameters
+    ----------
+    store : Store
+        Open for reading.
+    """
     commits = store.commits
     first, last = (_when(commit.time) for commit in (commits[0], commits[-1]))
-    facts = [
+    return [
         ("run", store.path),
         ("checkpoints", f"{store.committed:,}: {shortened(store.checkpoints.tolist())}"),
         ("recorded", f"{first} to {last} UTC"),
         ("samples", f"{store.num_train:,} train, {store.num_val:,} val"),
         ("classes", "no labels" if store.num_groups is None else f"{store.num_groups:,}"),
-        ("scores", ", ".join(store.score_names()) or "none kept"),
     ]
-    lines = columns(facts, "<<")
-    for split in ("train", "val"):
-        parts = [getattr(commit, split) for commit in commits]
-        lines += ["", *_split_rows(split, store, parts, every=every)]
-    return "\n".join(lines)
 
 
 def _when(seconds: float) -> str:
@@ -190,11 +200,20 @@ def verification_table(run: str, found: Verification) -> str:
     return "\n".join([f"{run}: {counted(found.chunks, 'chunk')}, {damage}", *columns(rows, "<<")])
 
 
-def _split_rows(
-    split: str, store: Store, parts: Sequence[SplitCommit], *, every: bool
-) -> list[str]:
-    """Return a row for neighbouring checkpoints of the same figures, and one of sums."""
+def commit_rows(split: str, store: Store) -> list[tuple[str, ...]]:
+    """Return what was recorded of a split as rows of text, the heading first and the sums last.
+
+    Neighbouring checkpoints of the same figures share a row.
+
+    Parameters
+    ----------
+    split : {"train", "val"}
+        Which.
+    store : Store
+        Open for reading.
+    """
     size = store.size(split)
+    parts: list[SplitCommit] = [getattr(commit, split) for commit in store.commits]
     figures = np.array(
         [
             (size - part.observed + part.nonfinite, part.duplicate, part.clipped, part.nonfinite)
@@ -203,21 +222,31 @@ def _split_rows(
     )
     keys = [(part.mode, *row) for part, row in zip(parts, figures.tolist(), strict=True)]
     starts = [t for t, key in enumerate(keys) if t == 0 or key != keys[t - 1]]
-    rows = []
+    rows = [(split, "mode", "missing", "duplicate", "clipped", "non-finite")]
     for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
         begin, until = f"{store.checkpoints[start]:g}", f"{store.checkpoints[end - 1]:g}"
         mode, *numbers = keys[start]
         span = begin if end - start == 1 else f"{begin} to {until}"
         rows.append((span, mode, *(f"{number:,}" for number in numbers)))
-    if len(rows) > 2 * _ROWS_AT_ENDS and not every:
-        rows[_ROWS_AT_ENDS:-_ROWS_AT_ENDS] = [("...", "", "", "", "", "")]
-    heading = (split, "mode", "missing", "duplicate", "clipped", "non-finite")
-    sums = ("all", "", *(f"{number:,}" for number in figures.sum(axis=0)))
-    return columns([heading, *rows, sums], "<<>>>>")
+    return [*rows, ("all", "", *(f"{number:,}" for number in figures.sum(axis=0)))]
 
 
-def _facts(metadata: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what is known of how the scores were made; scores built by hand may tell nothing."""
+def _split_table(split: str, store: Store, *, every: bool) -> list[str]:
+    """Return the rows of a split as lines, the middle left out where they are many."""
+    rows = commit_rows(split, store)
+    if len(rows) - 2 > 2 * _ROWS_AT_ENDS and not every:
+        rows[1 + _ROWS_AT_ENDS : -1 - _ROWS_AT_ENDS] = [("...", "", "", "", "", "")]
+    return columns(rows, "<<>>>>")
+
+
+def scores_facts(metadata: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known of how the scores were made; scores built by hand may tell nothing.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of :class:`ltc.Scores`.
+    """
     facts: list[tuple[str, str]] = [
         (name, str(metadata[name]))
         for name in ("signal", "reference", "kind", "window", "classes")

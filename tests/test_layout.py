@@ -38,6 +38,7 @@ LTC_NAMES = [
     "neighbors",
     "open_store",
     "record_checkpoints",
+    "report",
     "score",
     "select",
     "stability",
@@ -113,7 +114,7 @@ def loaded(code):
 def test_import_ltc_is_light():
     modules = loaded("import ltc")
     assert "zarr" in modules
-    assert not modules & {"torch", "triton", "numba", "matplotlib", "sklearn", "pandas"}
+    assert not modules & {"torch", "triton", "numba", "matplotlib", "sklearn", "pandas", "bokeh"}
 
 
 def test_scoring_on_the_cpu_imports_neither_torch_nor_triton(tmp_path):

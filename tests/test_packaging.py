@@ -21,7 +21,9 @@ PACKAGES = (ltc, ltc_kernels)
 # Tools of the tests and what benchmarks compare with have no lower bound: constraints.txt has the
 # one version that is used.
 TOOLS = {
+    "Jinja2",
     "accelerate",
+    "bokeh",
     "dask",
     "datasets",
     "dattri",
@@ -32,9 +34,11 @@ TOOLS = {
     "mypy",
     "pandas",
     "pyarrow",
+    "pillow",
     "pytest",
     "pytest-benchmark",
     "ruff",
+    "selenium",
     "tensorstore",
     "transformers",
     "types-tqdm",

@@ -12,6 +12,7 @@ from ltc.cli.imports import import_
 from ltc.cli.neighbors import neighbors
 from ltc.cli.plan import plan
 from ltc.cli.ranking import ranking
+from ltc.cli.report import report
 from ltc.cli.scores import score, select
 from ltc.cli.stores import info, verify
 
@@ -49,6 +50,7 @@ for command in (
     plan,
     import_,
     ranking,
+    report,
 ):
     name, text = command.__name__.removesuffix("_"), getdoc(command) or ""
     app.command(name, help=verbatim(text), short_help=text.partition("\n")[0])(command)

@@ -1,0 +1,104 @@
+"""What each strategy would take of each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ltc.report.classes import count_by_score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ltc.report.classes import Classes
+    from ltc.scores import Scores
+    from ltc.selection.plan import Balance, Strategy
+
+__all__ = ["Taken", "take_all"]
+
+# The baseline first.
+STRATEGIES: Final[tuple[tuple[Strategy, bool], ...]] = (
+    ("random", False),
+    ("random", True),
+    ("top", False),
+    ("stratified", True),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What one strategy takes.
+
+    Attributes
+    ----------
+    strategy : str
+        Its name for :meth:`ltc.Scores.select`.
+    cutoff : float
+        The share of each class that it sets aside.
+    histogram : int64 array [C, 40]
+        Defined scores of the samples that it takes of each class, with shares in proportion to the
+        sizes of the classes.
+    mean : float64 array [C]
+        Mean score of these; NaN where there are none.
+    balanced, free : int64 array [C]
+        How many samples of each class it takes, with such shares, and from one ranking of all.
+    """
+
+    strategy: str
+    cutoff: float
+    histogram: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    balanced: NDArray[np.int64]
+    free: NDArray[np.int64]
+
+    @property
+    def title(self) -> str:
+        """Its name and its cutoff, if it has one."""
+        return f"{self.strategy}, cutoff {self.cutoff:g}" if self.cutoff else self.strategy
+
+
+def take_all(
+    scores: Scores, classes: Classes, *, fraction: float, cutoff: float
+) -> tuple[Taken, ...]:
+    """Select with every strategy, by class and from one ranking.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of all samples.
+    classes : Classes
+        Of these scores.
+    fraction, cutoff : float
+        As for :meth:`ltc.Scores.select`.
+    """
+    shown = [each for each in STRATEGIES if cutoff or not each[1] or each[0] == "stratified"]
+    return tuple(
+        _take(scores, classes, strategy, fraction, cutoff if cut else 0.0)
+        for strategy, cut in shown
+    )
+
+
+def _take(
+    scores: Scores, classes: Classes, strategy: Strategy, fraction: float, cutoff: float
+) -> Taken:
+    def indices(balance: Balance) -> NDArray[np.int64]:
+        return scores.select(
+            fraction=fraction, balance=balance, strategy=strategy, cutoff=cutoff
+        ).indices
+
+    free = indices(None)
+    chosen = free if scores.labels is None else indices("class")
+    values, codes = scores.values[chosen].astype(np.float64), classes.codes[chosen]
+    defined = ~np.isnan(values)
+    counts = np.bincount(codes[defined], minlength=classes.number)
+    sums = np.bincount(codes[defined], weights=values[defined], minlength=classes.number)
+    return Taken(
+        strategy=strategy,
+        cutoff=cutoff,
+        histogram=count_by_score(values[defined], codes[defined], classes.number),
+        mean=np.where(counts > 0, sums / np.maximum(counts, 1), np.nan),
+        balanced=np.bincount(codes, minlength=classes.number),
+        free=np.bincount(classes.codes[free], minlength=classes.number),
+    )

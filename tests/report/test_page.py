@@ -1,0 +1,233 @@
+"""The page of a report as a file: what it holds, what it refuses, and how large it gets."""
+
+import html.parser
+import json
+import re
+import sys
+from importlib import util
+
+import numpy as np
+import pytest
+from report import runs
+
+import ltc
+from ltc.cli import main
+from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError, StoreNotFoundError
+
+pytest.importorskip("bokeh", reason="needs ltc[report]")
+from ltc.report.arguments import check_report
+from ltc.report.contents import gather
+from ltc.report.lookup import pack_lookup
+
+
+class Reader(html.parser.HTMLParser):
+    """Elements with their attributes, the texts, and the data in scripts."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.texts, self.scripts = [], [], {}
+        self._script = None
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._script = dict(attributes).get("id", "run") if tag == "script" else None
+
+    def handle_data(self, data):
+        if self._script is None:
+            self.texts.append(data)
+        else:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+
+    def handle_endtag(self, _tag):
+        self._script = None
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+    @property
+    def data(self):
+        return json.loads(self.scripts["report-data"])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(run, **options):
+        return Reader(ltc.report(run, tmp_path / "report.html", **options))
+
+    return write
+
+
+def test_it_says_what_there_is(write, run):
+    page = write(run, class_names={0: "cat", 1: "dog"})
+    assert "240 training samples at 12 checkpoints" in page.text
+    assert "cat" in page.texts
+    assert "2" in page.texts  # a class without a name
+    figures = json.loads(page.scripts["report-figures"])
+    assert {"observed", "losses", "scores", "classes", "takes", "shares", "stability"} <= set(
+        figures
+    )
+    plots = [each for each in page.of("div") if "data-figure" in each]
+    assert {each["data-figure"] for each in plots} == set(figures)
+    assert all(each["role"] == "img" and len(each["aria-label"]) > 20 for each in plots)
+    assert len(page.of("table")) >= 6 + 2 * 6
+    assert page.text.count("among the highest losses at the end") == 3
+    assert page.text.count("near the median loss at the end") == 3
+    assert "Nothing doubtful was found" in page.text
+    flipped = np.arange(9, runs.NUM_TRAIN, 10)
+    lowest = re.search(r"Lowest scores.*?Most undecided", page.text)[0]
+    assert sum(f" {sample} " in lowest for sample in flipped) == 4
+
+
+def test_every_script_is_known_to_the_policy(write, run):
+    policy = next(each for each in write(run).of("meta") if "http-equiv" in each)["content"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy.partition("style-src")[0]
+
+
+def test_what_is_doubtful_is_said(write, tmp_path):
+    random = np.random.default_rng(0)
+    train, val = random.random((6, 12)), random.random((6, 9))
+    train[2, 5], train[3, 6], train[:, 7], train[4] = np.inf, 1e6, 1, np.nan
+    labels = {"train_labels": [0, 1, 2] * 4, "val_labels": [0] * 9}
+    ltc.write_store(
+        tmp_path / "run.zarr", train, val, train_ids=range(12), val_ids=range(9), **labels
+    )
+    text = write(tmp_path / "run.zarr").text
+    for said in (
+        "At 1 checkpoint no training sample has a loss; scores leave these checkpoints out.",
+        "13 (18.1 %) of the training losses are missing",
+        "Inf or NaN when recorded: 1 training loss.",
+        "Beyond float16, so stored as 65504 with the sign: 1 training loss.",
+        "8 (66.7 %) of the training samples have no score",
+        "9 ids are in both splits",
+        "2 of 3 classes have no validation samples, and no scores by class: 1, 2.",
+        "1 of 3 classes have fewer than 10 validation samples",
+    ):
+        assert said in text, text
+
+
+def test_a_run_without_labels_or_ids(write, tmp_path):
+    losses = np.random.default_rng(0).random((8, 30))
+    ltc.write_store(tmp_path / "run.zarr", losses, losses[:, :5])
+    page = write(tmp_path / "run.zarr")
+    assert page.of("select") == []
+    assert "classes" not in json.loads(page.scripts["report-figures"])
+    assert page.data["names"] == []
+    assert "the score of every training sample by its index and the losses of all" in page.text
+
+
+def test_few_checkpoints_leave_parts_out_and_say_why(write, tmp_path):
+    """Scores of three losses: no differences, which the neighbours of other scores need."""
+    losses = np.random.default_rng(0).random((3, 30))
+    ltc.write_store(tmp_path / "run.zarr", losses, losses)
+    scores = ltc.score(tmp_path / "run.zarr", reference="mean", signal="loss")
+    assert "highest losses at the end" in write(tmp_path / "run.zarr", scores=scores).text
+    scores = ltc.Scores(scores.values)
+    page = write(tmp_path / "run.zarr", scores=scores)
+    reason = "checkpoints must leave at least 4 for signal 'difference', got 3"
+    assert page.text.count(f"Not shown: {reason}") == 2
+    with pytest.raises(ArgumentValueError, match=reason):
+        write(tmp_path / "run.zarr")
+
+
+def test_no_sample_has_a_score(write, run):
+    nothing = ltc.Scores(np.full(runs.NUM_TRAIN, np.nan, np.float32))
+    text = write(run, scores=nothing).text
+    assert "240 (100.0 %) of the training samples have no score" in text
+    assert "No sample has a score." in text
+
+
+def test_what_does_not_fit_is_left_out_and_said(run, tmp_path):
+    arguments = {"queries": None, "class_names": None, "pictures": None, "scores": None}
+    options = {"fraction": 0.1, "cutoff": 0.2, "device": "cpu", "memory_limit": "512MB"}
+    plan = check_report(run, tmp_path / "r.html", **arguments, **options, progress=False)
+    contents = gather(plan)
+    whole = pack_lookup(contents, 10**6)
+    assert whole.said == (
+        "This file holds the score and class of every training sample by its index or by its id "
+        "and the losses of all of them."
+    )
+    said = set()
+    for size in range(0, 20_000, 100):
+        found = pack_lookup(contents, size)
+        values = [*found.data.values(), *found.data["courses"].values()]
+        assert sum(len(each) for each in values if isinstance(each, str)) <= size
+        said.add(found.said)
+    assert {"", whole.said} < said
+    assert any("id" not in each and "score" in each for each in said)
+
+
+def test_pictures_are_asked_for_and_described(write, run):
+    asked = []
+
+    def pictures(split, sample):
+        asked.append((split, sample))
+        return None if sample == 5 else np.full((8, 8), sample % 256, np.uint8)
+
+    page = write(run, pictures=pictures, queries=[5, 7], class_names=["<cat>", "dog", "bird"])
+    assert asked.count(("val", 5)) == asked.count(("val", 7)) == 1
+    assert len(asked) == 3 * 4 + 2 * (1 + 2 * 5)
+    images = page.of("img")
+    assert len(images) == sum(sample != 5 for _, sample in asked)
+    assert all(
+        re.match(r"(training|validation) sample \d+, class ", each["alt"]) for each in images
+    )
+    assert any(each["alt"].endswith("class <cat>") for each in images)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"output": "report.pdf"}, ArgumentValueError, "path must end in .html or .htm, got 'rep"),
+        ({"output": "nowhere/r.html"}, ArgumentValueError, "output must lie in a directory that"),
+        ({"run": "nothing.zarr"}, StoreNotFoundError, "nothing.zarr"),
+        ({"queries": [60]}, ArgumentIndexError, r"queries must lie in 0..59, got 60"),
+        ({"queries": [1, 1]}, ArgumentValueError, "different validation samples, got one twice"),
+        ({"queries": range(51)}, ArgumentValueError, "at most 50 validation samples, got 51"),
+        ({"scores": 3}, ArgumentTypeError, "scores must be Scores, .* got int"),
+        ({"scores": "none"}, ArgumentValueError, "none"),
+        (
+            {"scores": ltc.Scores(np.zeros(3, np.float32))},
+            ArgumentValueError,
+            "of the 240 .* got 3",
+        ),
+        ({"class_names": "cat"}, ArgumentTypeError, "class_names must be a sequence .* got str"),
+        ({"pictures": "folder"}, ArgumentTypeError, "pictures must be a function .* got str"),
+        ({"fraction": 2}, ArgumentValueError, "fraction must lie in 0..1, got 2"),
+        ({"cutoff": -1}, ArgumentValueError, "cutoff must lie in 0..1, got -1"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_written(
+    run, tmp_path, monkeypatch, options, error, message
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"run": run, "output": "report.html", **options}
+    with pytest.raises(error, match=message):
+        ltc.report(**arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_writes_it(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("cat\n<dog>\n")
+    command = ["report", str(run), "-o", "report.html", "--queries", "3,17"]
+    assert main([*command, "--class-names", "names.txt"]) == 0
+    assert re.fullmatch(r"written to report.html \(0\.\d MB\)\n", capsys.readouterr().out)
+    page = Reader(tmp_path / "report.html")
+    assert page.data["names"] == ["cat", "<dog>", "2"]
+    assert "Validation sample 17" in page.text
+    assert main(["report", str(run), "-o", "report.html", "--queries", "x"]) == 2
+    assert "--queries must be indices such as 3,17, got 'x'" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(run, tmp_path, monkeypatch, capsys):
+    found = util.find_spec
+    monkeypatch.setattr(
+        sys.modules["ltc.report.arguments"],  # ltc.report is the function
+        "find_spec",
+        lambda name: None if name == "bokeh" else found(name),
+    )
+    assert main(["report", str(run), "-o", str(tmp_path / "report.html")]) == 2
+    assert capsys.readouterr().err == "ltc: a report needs bokeh: pip install 'ltc[report]'\n"
