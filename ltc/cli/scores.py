@@ -77,7 +77,15 @@ def score(
 
 
 def select(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="The store of a run, such as run.zarr or s3://bucket/run.zarr, or an .npz or "
+            ".parquet file of scores, as ltc score -o writes it.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         str,
         typer.Option(
@@ -151,18 +159,17 @@ def select(
       ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
       ltc select run.zarr --k 5000 --strategy coverage --clusters 20 -o c.npy
       ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
+      ltc select scores.npz --fraction 0.1 -o coreset.npy
     """
     from ltc.errors import ArgumentValueError
     from ltc.selection.coreset import SUFFIXES, load_indices
-    from ltc.store import open_store
     from ltc.tables import coreset_table
 
     path = checked_output(output, SUFFIXES)
     if clusters is not None and strategy != "coverage":
         raise ArgumentValueError(f"--clusters needs --strategy coverage, got {strategy!r}")
     excluded = None if exclude is None else load_indices(exclude)
-    store = open_store(run)
-    found = kept_or_new_scores(store, scores)
+    store, found = _store_and_scores(run, scores)
     if balance is None:
         balance = "none" if found.labels is None else "class"
     coreset = found.select(
@@ -179,12 +186,34 @@ def select(
     typer.echo(f"{coreset_table(coreset, found)}\n\nwritten to {path}")
 
 
-def _needed_by(strategy: str, store: "Store", per_class: int | None, seed: int) -> "dict[str, Any]":
+def _store_and_scores(run: str, name: str | None) -> "tuple[Store | None, Scores]":
+    """Return a run and its scores, or the scores of a file, of which no run is known."""
+    from ltc.errors import ArgumentValueError
+    from ltc.score_files import SUFFIXES
+    from ltc.scores import load_scores
+    from ltc.store import open_store
+
+    if not run.lower().endswith(SUFFIXES):
+        store = open_store(run)
+        return store, kept_or_new_scores(store, name)
+    if name is not None:
+        raise ArgumentValueError(f"--scores needs a run, not a file of scores, got {run!r}")
+    return None, load_scores(run)
+
+
+def _needed_by(
+    strategy: str, store: "Store | None", per_class: int | None, seed: int
+) -> "dict[str, Any]":
     """Return what a strategy needs beside the scores."""
     progress = sys.stderr.isatty()
     if strategy == "coverage":
         from ltc.clustering import clusters
+        from ltc.errors import ArgumentValueError
 
+        if store is None:
+            raise ArgumentValueError(
+                "--strategy coverage needs a run, which has the trajectories, not a file of scores"
+            )
         number = PER_CLASS if per_class is None else per_class
         return {"clusters": clusters(store, per_class=number, seed=seed, progress=progress)}
     return {}

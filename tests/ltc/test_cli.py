@@ -236,6 +236,22 @@ def test_select_uses_the_only_scores_or_those_named(ltc, run, tmp_path):
     fails(ltc("select", run, "--k", "9", "-o", csv, "--scores", "mine"), "'mine'")
 
 
+def test_select_takes_a_file_of_scores(ltc, run, tmp_path):
+    file, few, same = tmp_path / "scores.NPZ", tmp_path / "few.csv", tmp_path / "same.csv"
+    assert ltc("score", run, "--signal", "loss", "--save", "kept", "-o", file).status == 0
+    options = ["--k", "30", "--strategy", "stratified", "--seed", "7"]
+    from_file = ltc("select", file, *options, "-o", few)
+    from_run = ltc("select", run, *options, "-o", same)
+    assert from_file.status == from_run.status == 0
+    assert from_file.out.replace("few.csv", "same.csv") == from_run.out
+    assert few.read_text() == same.read_text()
+    fails(ltc("select", file, "--k", "3", "--scores", "kept", "-o", few), "--scores needs a run")
+    fails(
+        ltc("select", file, "--k", "3", "--strategy", "coverage", "-o", few),
+        "--strategy coverage needs a run, which has the trajectories, not a file of scores",
+    )
+
+
 def test_select_takes_every_option(ltc, run, tmp_path):
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     ltc("score", run, "--save", "mine")
@@ -354,6 +370,7 @@ def test_demo_passes_its_options_on(ltc, monkeypatch):
             ["select", "RUN", "-o", "c.npy", "--k", "3", "--clusters", "5"],
             "--clusters needs --strategy coverage, got 'top'",
         ),
+        (["select", "no.npz", "-o", "c.npy", "--k", "3"], "no.npz: No such file or directory"),
         (["demo", "--sizes", "a"], "--sizes must be numbers"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
