@@ -19,16 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.paper.ideas import DRAWS, IDEAS, Losses
+from benchmarks.paper import charts
+from benchmarks.paper.ideas import DRAWS, IDEAS
 from benchmarks.paper.jobs import CACHE, Job, Work
-from benchmarks.paper.models import SMALLEST
+from benchmarks.paper.losses import Losses
+from benchmarks.paper.models import ARCHITECTURES, SMALLEST
 from benchmarks.paper.recording import Case, recorded, recording_job
+from benchmarks.paper.summary import of_labels, percent
 from benchmarks.paper.training import MATCHES, RECIPES, Match, evaluate, fit, one_thread
 from benchmarks.results import FOLDER, Table, keep
-from ltc.evaluation import Interval, paired_difference
+from ltc.evaluation import bootstrap_interval
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2)
 FLIPS = (0.0, 0.1)
+LEAST_SEEDS = 2  # that a mean and its interval are of
+KEPT = FOLDER / "paper"
 BASELINE = ["random", *(f"random, draw {n + 1}" for n in range(1, DRAWS))]
 
 
@@ -48,6 +53,8 @@ class Search:
         Names in `IDEAS`; the baseline is added.
     work : Work
         Where results gather.
+    architecture : str
+        What is recorded, and trained on coresets.
     """
 
     dataset: str
@@ -56,11 +63,12 @@ class Search:
     seeds: range
     ideas: tuple[str, ...]
     work: Work
+    architecture: str = SMALLEST
 
     def case(self, flip: float, seed: int) -> Case:
         """Return a recorded run."""
         recipe = RECIPES[self.dataset]
-        return Case(self.dataset, self.directory, recipe, SMALLEST, flip, seed)
+        return Case(self.dataset, self.directory, recipe, self.architecture, flip, seed)
 
     def name(self, flip: float, seed: int, idea: str, fraction: float) -> str:
         """Return the name of the job that trains on a coreset."""
@@ -127,45 +135,81 @@ def tables(search: Search, confirm_from: int) -> list[Table]:
     ]
 
 
+def gains(search: Search, flip: float, idea: str, places: Sequence[int]) -> NDArray[np.float64]:
+    """Return points of accuracy above the mean of the random coresets, [seed, fraction].
+
+    Of the seeds at these places for which all is done.
+    """
+    draws = [search.accuracies(flip, each)[places] for each in BASELINE]
+    gain = 100 * (search.accuracies(flip, idea)[places] - np.mean(draws, axis=0))
+    return gain[~np.isnan(gain).any(axis=1)]
+
+
 def _table(search: Search, flip: float, words: str, places: Sequence[int]) -> Table:
-    labels = f"{100 * flip:g} % of the labels flipped" if flip else "clean labels"
     table = Table(
-        f"{search.dataset}, matched {search.match}, {labels}, {words}",
-        ["selection", *(f"{100 * fraction:g} %" for fraction in FRACTIONS), "seeds"],
+        f"{search.dataset}, {search.architecture}, matched {search.match}, {of_labels(flip)}, "
+        f"{words}",
+        ["selection", *map(percent, FRACTIONS), "surely above, below", "seeds"],
     )
-    draws = np.array([search.accuracies(flip, idea)[places] for idea in BASELINE])
-    random = draws.mean(axis=0)
-    done = ~np.isnan(random).any(axis=1)
-    means = (f"{100 * mean:.1f}" for mean in random[done].mean(axis=0))
-    table.add("random, accuracy in %", *means, str(done.sum()))
+    random = np.mean([search.accuracies(flip, each)[places] for each in BASELINE], axis=0)
+    random = random[~np.isnan(random).any(axis=1)]
+    if len(random):
+        means = (f"{100 * mean:.1f}" for mean in random.mean(axis=0))
+        table.add("random, accuracy in %", *means, "", str(len(random)))
     rows = []
     for idea in search.ideas:
-        if idea in BASELINE:
-            continue
-        found = search.accuracies(flip, idea)[places]
-        both = done & ~np.isnan(found).any(axis=1)
-        if both.sum() < 2:
-            continue
-        gain = paired_difference(100 * found[both], 100 * random[both])
-        rows.append((_worst(gain), idea, gain, int(both.sum())))
-    for _, idea, gain, count in sorted(rows, key=lambda row: -row[0]):
-        cells = zip(gain.estimate, gain.low, gain.high, strict=True)
-        table.add(
-            idea, *(f"{mean:+.1f} ({a:+.1f} to {b:+.1f})" for mean, a, b in cells), str(count)
-        )
+        gain = gains(search, flip, idea, places)
+        if idea not in BASELINE and len(gain) >= LEAST_SEEDS:
+            rows.append((bootstrap_interval(gain), idea, len(gain)))
+    for found, idea, count in sorted(rows, key=lambda row: -float(np.min(row[0].estimate))):
+        ends = zip(found.estimate, found.low, found.high, strict=True)
+        cells = (f"{mean:+.1f} ({low:+.1f} to {high:+.1f})" for mean, low, high in ends)
+        sure = f"{np.sum(found.low > 0)}, {np.sum(found.high < 0)} of {len(FRACTIONS)}"
+        table.add(idea, *cells, sure, str(count))
     table.note(
         f"Below the first row: points of test accuracy above the mean of {DRAWS} random coresets "
-        "of the same seed, and 95 % bootstrap intervals over the seeds. First are those whose "
-        "lowest end of an interval is highest: above 0, they beat random at every size."
+        "of the same seed, and 95 % bootstrap intervals over the seeds, which with five seeds or "
+        "fewer are too narrow. The last but one column counts the sizes at which they exclude 0. "
+        "In the order of the smallest gain."
     )
     return table
 
 
-def _worst(gain: Interval) -> float:
-    return float(np.min(gain.low))
+def draw(search: Search, path: Path, confirm_from: int) -> Path:
+    """Draw how far above random the ideas are that the seeds for confirming tried."""
+    places = [search.seeds.index(seed) for seed in search.seeds if seed >= confirm_from]
+    tried = [
+        idea
+        for idea in search.ideas
+        if idea not in BASELINE
+        and all(len(gains(search, flip, idea, places)) >= LEAST_SEEDS for flip in FLIPS)
+    ]
+    panels = []
+    for column, fraction in enumerate(FRACTIONS):
+        points = {
+            of_labels(flip): [gains(search, flip, idea, places)[:, column] / 100 for idea in tried]
+            for flip in FLIPS
+        }
+        panels.append((percent(fraction), points))
+    title = f"{search.dataset}: accuracy above random of the same seed, matched {search.match}"
+    return charts.groups(path, title, tried, panels)
 
 
-def main() -> None:
+def _described(search: Search) -> dict[str, str]:
+    """Say on which machine and commits it was computed."""
+    names = [
+        search.name(flip, seed, idea, fraction)
+        for flip in FLIPS
+        for seed in search.seeds
+        for idea in search.ideas
+        for fraction in FRACTIONS
+    ]
+    described = machine.describe()
+    commits = ", ".join(search.work.commits(names))
+    return described | {"commit": f"{commits}; tables: {described['commit']}"}
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Compute what isn't there, print the tables, and keep them if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", choices=RECIPES, default="digits")
@@ -173,11 +217,12 @@ def main() -> None:
     parser.add_argument("--match", choices=MATCHES, default="epochs")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--confirm-from", type=int, default=5)
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default=SMALLEST)
     parser.add_argument("--ideas", nargs="*", choices=IDEAS, default=list(IDEAS), metavar="NAME")
     parser.add_argument("--work", type=Path, default=CACHE, help="where results gather")
     parser.add_argument("--tables-only", action="store_true", help="compute nothing")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/paper")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     ideas = tuple(dict.fromkeys([*BASELINE, *arguments.ideas]))
     work = Work(arguments.work, arguments.dataset, RECIPES[arguments.dataset])
     search = Search(
@@ -187,6 +232,7 @@ def main() -> None:
         range(arguments.seeds),
         ideas,
         work,
+        arguments.architecture,
     )
     if not arguments.tables_only:
         search.run()
@@ -195,7 +241,8 @@ def main() -> None:
     if arguments.keep:
         suffix = "" if arguments.match == "epochs" else f"-{arguments.match}"
         name = f"strategies-{arguments.dataset}{suffix}"
-        print(f"\nkept in {keep(name, found, FOLDER / 'paper', machine.describe())}")
+        print(f"\nkept in {keep(name, found, KEPT, _described(search))}")
+        draw(search, KEPT / f"{name}.png", arguments.confirm_from)
 
 
 if __name__ == "__main__":
