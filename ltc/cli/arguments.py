@@ -67,6 +67,27 @@ KeptScores: TypeAlias = Annotated[
     ),
 ]
 
+Scheduler: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Let a Dask cluster do the work, by the address of its scheduler, such as "
+        "tcp://10.0.0.1:8786. All its workers must reach RUN.",
+        show_default="no cluster",
+    ),
+]
+
+Workers: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="COUNT",
+        min=1,
+        help="Let as many processes on this machine, a Dask cluster, do the work. They share the "
+        "processors.",
+        show_default="no cluster",
+    ),
+]
+
 
 def parse_checkpoints(text: str | None) -> slice | list[int] | None:
     """Return positions of checkpoints, written as a slice or as a list.

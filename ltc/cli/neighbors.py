@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltc.cli.arguments import Run, checked_output, parse_checkpoints
+from ltc.cli.arguments import Run, Scheduler, Workers, checked_output, parse_checkpoints
+from ltc.cli.clusters import cluster_client
 
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -47,6 +48,8 @@ def neighbors(
             show_default="not drawn",
         ),
     ] = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Show what a validation sample was learned with, and against what.
 
@@ -68,16 +71,18 @@ def neighbors(
     if path is not None:
         require_plots()
     store = open_store(run)
-    found = find(
-        store,
-        [query],
-        k=k,
-        within=within,
-        signal=signal,
-        checkpoints=parse_checkpoints(checkpoints),
-        device=device,
-        progress=sys.stderr.isatty(),
-    )
+    with cluster_client(scheduler, workers, device) as client:
+        found = find(
+            store,
+            [query],
+            k=k,
+            within=within,
+            signal=signal,
+            checkpoints=parse_checkpoints(checkpoints),
+            device=device,
+            progress=sys.stderr.isatty(),
+            client=client,
+        )
     typer.echo(neighbors_table(found, store))
     if path is not None:
         save_neighbors_plot(path, found, store)

@@ -11,10 +11,13 @@ from ltc.cli.arguments import (
     MemoryLimit,
     Run,
     SaveAs,
+    Scheduler,
     ScoresFile,
+    Workers,
     checked_output,
     parse_checkpoints,
 )
+from ltc.cli.clusters import cluster_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +49,8 @@ def score(
     ] = "auto",
     save: SaveAs = None,
     output: ScoresFile = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Score every training sample and print a summary.
 
@@ -54,25 +59,31 @@ def score(
     goes with generalising, low where it goes against it, as it does for
     wrong labels. Nothing is written unless --save or --output asks for it.
 
+    On a cluster, with --save, the workers write the scores themselves. Should
+    the run end early, the same command does what is left.
+
     For example:
       ltc score run.zarr
       ltc score run.zarr --save default
       ltc score run.zarr --signal loss --checkpoints :45 -o early.npz
+      ltc score s3://bucket/run.zarr --scheduler tcp://10.0.0.1:8786 --save cld
     """
     from ltc.score_files import SUFFIXES
     from ltc.scoring import score as compute
 
     path = None if output is None else checked_output(output, SUFFIXES)
-    scores = compute(
-        run,
-        signal=signal,
-        reference=reference,
-        checkpoints=parse_checkpoints(checkpoints),
-        device=device,
-        memory_limit=memory_limit,
-        save=save,
-        progress=sys.stderr.isatty(),
-    )
+    with cluster_client(scheduler, workers, device) as client:
+        scores = compute(
+            run,
+            signal=signal,
+            reference=reference,
+            checkpoints=parse_checkpoints(checkpoints),
+            device=device,
+            memory_limit=memory_limit,
+            save=save,
+            progress=sys.stderr.isatty(),
+            client=client,
+        )
     show_scores(scores, run, save, path)
 
 
