@@ -21,8 +21,8 @@ from ltc.distributed.tasks import Call, Tasks
 from ltc.rates import measure_rates
 
 TASKS = 100_000
-WAIT = 0.26  # seconds of a task on average
-THREADS = 128  # of the worker: what 64 machines of two cores have
+WAIT = 0.5  # seconds of a task on average
+THREADS = 256  # of the worker: what 64 machines of four cores have
 PARTS = 10  # of a run, for the spread
 IDLE = 2_000  # tasks that don't wait
 LIMIT = 0.05  # of the time that waiting takes

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Tasks"]
 
 AHEAD: Final = 3  # tasks for each thread that the scheduler knows of
-FEW: Final = 2  # threads for each task of a message: the scheduler's time is mostly for messages
+TOGETHER: Final = 16  # tasks of a message, which is most of the scheduler's work; but see FEW
+FEW: Final = 2  # threads for each of them, at least: others must not wait for them
 RETRIES: Final = (
     2  # of a task that raises an error, perhaps elsewhere; a dead worker's come besides
 )
@@ -130,11 +131,11 @@ class Tasks:
         under_way: dict[Future, Call] = {}
         ended = as_completed()
         threads = max(count_threads(self._client), 1)
-        room, together = AHEAD * threads, 1 if large else max(threads // FEW, 1)
+        room, together = AHEAD * threads, min(max(threads // FEW, 1), 1 if large else TOGETHER)
 
         def fill() -> None:
-            while (free := room - len(under_way)) >= together:
-                few = list(islice(waiting, 1 if large else free))
+            while room - len(under_way) >= together:
+                few = list(islice(waiting, together))
                 if not few:
                     return
                 futures = [self.submit(*few)] if len(few) == 1 else self._submit_together(few)

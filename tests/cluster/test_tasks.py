@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ltc.distributed import tasks as running
-from ltc.distributed.tasks import AHEAD, FEW, Call, Tasks
+from ltc.distributed.tasks import FEW, TOGETHER, Call, Tasks
 
 THREADS = 16
 
@@ -48,7 +48,7 @@ def test_many_tasks_take_few_messages(client, graphs):
         found = results(tasks, calls())
     assert found == {f"{n}": n - 3 if 90 <= n < 130 else 3 * n for n in range(200)}
     assert sum(graphs) == 200
-    assert max(graphs) <= AHEAD * THREADS
+    assert max(graphs) <= TOGETHER
     assert len(graphs) <= 200 / (THREADS // FEW) + 4
 
 
