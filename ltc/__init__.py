@@ -16,7 +16,7 @@ from ltc.importers import import_losses
 from ltc.online import OnlineScorer
 from ltc.pairs import Neighbors, correlation, neighbors
 from ltc.recorder import Recorder
-from ltc.report import report
+from ltc.reporting import report
 from ltc.saved_models import record_checkpoints
 from ltc.scores import Scores, load_scores
 from ltc.scoring import score

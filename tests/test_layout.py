@@ -140,6 +140,18 @@ def test_public_names():
             assert getattr(package, name).__doc__, name
 
 
+def test_no_public_name_is_that_of_a_package():
+    """`import ltc.report.page as page` would look for it in the function."""
+    folders = {path.parent.name for path in Path(ltc.__file__).parent.glob("*/__init__.py")}
+    assert {"reporting", "selection", "store"} <= folders
+    assert not folders & set(ltc.__all__)
+
+
+def test_a_report_is_a_function_whatever_was_imported():
+    code = "import ltc, ltc.reporting, ltc.reporting.arguments as arguments, types\n"
+    loaded(code + "assert isinstance(ltc.report, types.FunctionType), ltc.report")
+
+
 def test_the_installed_packages_are_tested():
     """Nothing may depend on the checkout being the current directory."""
     for package in (ltc, ltc_kernels):

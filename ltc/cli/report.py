@@ -62,8 +62,8 @@ def report(
       ltc report run.zarr -o report.html --class-names names.txt
       ltc report run.zarr -o report.html --queries 3,17 --scores default
     """
-    from ltc.report import report as write
-    from ltc.report.arguments import check_output
+    from ltc.reporting import report as write
+    from ltc.reporting.arguments import check_output
     from ltc.store import open_store
 
     check_output(output)

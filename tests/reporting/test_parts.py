@@ -10,11 +10,11 @@ import pytest
 
 import ltc
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.report.chosen import choose_extremes, choose_queries
-from ltc.report.classes import EDGES, SHARES, describe_classes
-from ltc.report.packing import Budget, pack, pack_text, packed_scores
-from ltc.report.pictures import picture_source
-from ltc.report.takes import take_all
+from ltc.reporting.chosen import choose_extremes, choose_queries
+from ltc.reporting.classes import EDGES, SHARES, describe_classes
+from ltc.reporting.packing import Budget, pack, pack_text, packed_scores
+from ltc.reporting.pictures import picture_source
+from ltc.reporting.takes import take_all
 
 image = pytest.importorskip("PIL.Image")
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.report.classes import EDGES
-from ltc.report.contents import Queries
-from ltc.report.packing import Budget, packed_scores
-from ltc.report.palette import COLOURS
+from ltc.reporting.classes import EDGES
+from ltc.reporting.contents import Queries
+from ltc.reporting.packing import Budget, packed_scores
+from ltc.reporting.palette import COLOURS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ltc.report.contents import Contents
+    from ltc.reporting.contents import Contents
 
 __all__ = ["Lookup", "pack_lookup"]
 

@@ -4,6 +4,6 @@
 that needs no network. Whatever comes from outside, ids and names of classes, is text in it.
 """
 
-from ltc.report.building import report
+from ltc.reporting.building import report
 
 __all__ = ["report"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ltc.report.classes import count_by_score
+from ltc.reporting.classes import count_by_score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ltc.report.classes import Classes
+    from ltc.reporting.classes import Classes
     from ltc.scores import Scores
     from ltc.selection.plan import Balance, Strategy
 

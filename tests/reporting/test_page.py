@@ -8,16 +8,16 @@ from importlib import util
 
 import numpy as np
 import pytest
-from report import runs
+from reporting import runs
 
 import ltc
 from ltc.cli import main
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError, StoreNotFoundError
 
 pytest.importorskip("bokeh", reason="needs ltc[report]")
-from ltc.report.arguments import check_report
-from ltc.report.contents import gather
-from ltc.report.lookup import pack_lookup
+from ltc.reporting.arguments import check_report
+from ltc.reporting.contents import gather
+from ltc.reporting.lookup import pack_lookup
 
 
 class Reader(html.parser.HTMLParser):
@@ -225,7 +225,7 @@ def test_the_command_writes_it(run, tmp_path, monkeypatch, capsys):
 def test_a_missing_package_is_named(run, tmp_path, monkeypatch, capsys):
     found = util.find_spec
     monkeypatch.setattr(
-        sys.modules["ltc.report.arguments"],  # ltc.report is the function
+        sys.modules["ltc.reporting.arguments"],  # ltc.report is the function
         "find_spec",
         lambda name: None if name == "bokeh" else found(name),
     )

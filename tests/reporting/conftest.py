@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from report import runs
+from reporting import runs
 
 
 @pytest.fixture(scope="session")

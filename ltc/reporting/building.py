@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ltc.report.arguments import ClassNames, Pictures
+    from ltc.reporting.arguments import ClassNames, Pictures
     from ltc.scores import Scores
     from ltc.store import Store
 
@@ -96,7 +96,7 @@ def report(
     >>> path.name, path.read_bytes()[:15]
     ('report.html', b'<!doctype html>')
     """
-    from ltc.report.arguments import check_report
+    from ltc.reporting.arguments import check_report
 
     plan = check_report(
         run,
@@ -111,8 +111,8 @@ def report(
         memory_limit=memory_limit,
         progress=progress,
     )
-    from ltc.report.contents import gather
-    from ltc.report.page import render
+    from ltc.reporting.contents import gather
+    from ltc.reporting.page import render
 
     page = render(gather(plan))
     with atomic_file(plan.output) as file:

@@ -19,14 +19,14 @@ import jinja2
 from bokeh.embed import json_item
 from bokeh.resources import Resources
 
-from ltc.report import rows
-from ltc.report.contents import Contents, Queries, Unavailable
-from ltc.report.figures import DASHES, HUES, MARKERS, draw_all
-from ltc.report.lookup import pack_lookup
-from ltc.report.packing import pack_text
-from ltc.report.palette import COLOURS
-from ltc.report.pictures import picture_source
-from ltc.report.warnings import find_warnings
+from ltc.reporting import rows
+from ltc.reporting.contents import Contents, Queries, Unavailable
+from ltc.reporting.figures import draw_all
+from ltc.reporting.lookup import pack_lookup
+from ltc.reporting.packing import pack_text
+from ltc.reporting.palette import COLOURS, DASHES, HUES, MARKERS
+from ltc.reporting.pictures import picture_source
+from ltc.reporting.warnings import find_warnings
 from ltc.stability import STABLE, Stability
 from ltc.tables import run_facts, scores_facts
 
@@ -94,7 +94,7 @@ def _library() -> str:
 
 
 def _resource(name: str) -> str:
-    return files("ltc.report").joinpath("page", name).read_text(encoding="utf-8")
+    return files("ltc.reporting").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _environment() -> jinja2.Environment:

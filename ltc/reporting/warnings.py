@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.report.contents import Contents
+    from ltc.reporting.contents import Contents
 
 __all__ = ["find_warnings"]
 

@@ -12,11 +12,14 @@ from typing import Final
 __all__ = [
     "BLUE",
     "COLOURS",
+    "DASHES",
     "DENSITY",
     "DIVERGING",
     "GREEN",
     "GREY",
     "GRID",
+    "HUES",
+    "MARKERS",
     "ORANGE",
     "PURPLE",
     "ROSE",
@@ -60,3 +63,15 @@ DENSITY: Final = (
 )
 # Conflicting to aligned.
 DIVERGING: Final = ("#b84a00", "#d97b3a", "#e5b08a", "#a9adb3", "#8fb8d6", "#4795c9", "#0068a3")
+
+# Of several lines.
+HUES: Final = (BLUE, ORANGE, GREEN, PURPLE, ROSE)
+DASHES: Final = ("solid", "dashed", "dotted", "dashdot", "solid")
+# Marks of strategies, and what they look like as a path of ten pixels.
+MARKERS: Final = {
+    "circle": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    "square": "M-4-4h8v8h-8z",
+    "triangle": "M0-5l5 8h-10z",
+    "diamond": "M0-5.5l3.7 5.5l-3.7 5.5l-3.7-5.5z",
+    "inverted_triangle": "M0 5l5-8h-10z",
+}

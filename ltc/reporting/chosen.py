@@ -14,7 +14,7 @@ from ltc.tiles import parse_memory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ltc.report.arguments import ReportPlan
+    from ltc.reporting.arguments import ReportPlan
     from ltc.store import Store
 
 __all__ = ["Courses", "choose_extremes", "choose_queries", "references_of"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from ltc.errors import ArgumentValueError
 from ltc.pairs import Neighbors, neighbors
-from ltc.report.chosen import Courses, choose_extremes, choose_queries, references_of
-from ltc.report.classes import Classes, describe_classes
-from ltc.report.takes import Taken, take_all
+from ltc.reporting.chosen import Courses, choose_extremes, choose_queries, references_of
+from ltc.reporting.classes import Classes, describe_classes
+from ltc.reporting.takes import Taken, take_all
 from ltc.stability import Stability, stability
 from ltc.validation import ValidationQuality, validation_quality
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.report.arguments import ReportPlan
+    from ltc.reporting.arguments import ReportPlan
 
 __all__ = ["Contents", "Queries", "Unavailable", "gather"]
 

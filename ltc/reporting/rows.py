@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ltc.report.contents import Contents, Queries
+    from ltc.reporting.contents import Contents, Queries
     from ltc.stability import Stability
 
 __all__ = [

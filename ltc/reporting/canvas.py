@@ -16,7 +16,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from ltc.report.palette import AXIS, GRID, TEXT
+from ltc.reporting.palette import AXIS, GRID, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bokeh.models.renderers import GlyphRenderer
     from numpy.typing import NDArray
 
-__all__ = ["FEW", "add_hover", "add_line", "add_lines", "blank", "label_ticks", "source"]
+__all__ = ["add_dots", "add_hover", "add_line", "add_lines", "blank", "label_ticks", "source"]
 
 Mode: TypeAlias = Literal["mouse", "hline", "vline"]
 
@@ -137,6 +137,13 @@ def add_lines(
         points.data["fill_color"] = [hue for hue in columns["line_color"] for _ in range(x.size)]
         plot.scatter("x", "y", source=points, size=5, fill_color="fill_color", line_color=None)
     return drawn
+
+
+def add_dots(plot: figure, data: ColumnDataSource, colours: Mapping[str, str]) -> None:
+    """Mark single checkpoints where a line through them may be none."""
+    if np.size(data.data["x"]) <= FEW:
+        for column, colour in colours.items():
+            plot.scatter("x", column, source=data, size=6, fill_color=colour, line_color=None)
 
 
 def add_hover(

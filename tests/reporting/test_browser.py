@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from report import runs
+from reporting import runs
 
 import ltc
 
