@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from ltc.selection.members import Block
     from ltc.selection.plan import Balance, Strategy
     from ltc.store.places import Place
+    from ltc.store.scores import SavedScores
 
-__all__ = ["select"]
+__all__ = ["Kept", "find_kept", "select"]
 
 _Result = TypeVar("_Result")
 
@@ -111,10 +112,8 @@ def select(
     """
     check_counted(strategy)
     store = run if isinstance(run, Store) else open_store(run)
-    name = _only_name(store) if scores is None else scores
-    saved = store.saved_scores(name)
+    name, saved, labelled = find_kept(store, scores)
     warn_if_stale(name, saved.attributes, store)
-    labelled = store.num_groups is not None and saved.attributes.get("groups") != "given"
     plan = plan_selection(
         store.num_train,
         labelled=labelled,
@@ -149,6 +148,28 @@ def select(
         place = begin_blocks(output)
         files = each.write(choice, place)
     return end_blocks(place, files, store.num_train, arguments)
+
+
+class Kept(NamedTuple):
+    """Scores that a store keeps; whether the samples have labels beside them."""
+
+    name: str
+    saved: SavedScores
+    labelled: bool
+
+
+def find_kept(store: Store, name: str | None) -> Kept:
+    """Return the scores of that name, or the only ones.
+
+    Raises
+    ------
+    ArgumentValueError
+        There are none of that name, or no name is given and there are several or none.
+    """
+    name = _only_name(store) if name is None else name
+    saved = store.saved_scores(name)
+    labelled = store.num_groups is not None and saved.attributes.get("groups") != "given"
+    return Kept(name, saved, labelled)
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,7 +104,8 @@ def select(
             "-o",
             metavar="FILE",
             help="Where to write: .npy and .txt hold indices, .csv and .parquet the columns "
-            "index, id, label and score.",
+            "index, id, label and score. A folder, if it ends in / or the work is done on a "
+            "cluster, gets blocks of indices.",
             show_default=False,
         ),
     ],
@@ -158,6 +159,8 @@ def select(
         ),
     ] = None,
     scores: KeptScores = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Select a coreset, write it to a file, and print what is in it.
 
@@ -165,34 +168,47 @@ def select(
     fill of its share comes from the other classes, then from the samples
     that the cutoff set aside, and at last from samples without a score.
 
+    Blocks hold the same samples, a file for each range of the training samples.
+    They are selected without all scores in memory, by scores that are kept.
+
     For example:
       ltc select run.zarr --fraction 0.1 -o coreset.npy
       ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
       ltc select run.zarr --k 5000 --strategy coverage --clusters 20 -o c.npy
       ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
       ltc select scores.npz --fraction 0.1 -o coreset.npy
+      ltc select run.zarr --fraction 0.1 --workers 4 -o coreset/
     """
+    from ltc.cli.blocks import blocks_wanted, check_not_empty, select_blocks
     from ltc.errors import ArgumentValueError
     from ltc.selection.coreset import SUFFIXES, load_indices
     from ltc.tables import coreset_table
 
-    path = checked_output(output, SUFFIXES)
+    in_blocks = blocks_wanted(output, on_cluster=scheduler is not None or workers is not None)
+    path = None if in_blocks else checked_output(output, SUFFIXES)
     if clusters is not None and strategy != "coverage":
         raise ArgumentValueError(f"--clusters needs --strategy coverage, got {strategy!r}")
-    excluded = None if exclude is None else load_indices(exclude)
+    wanted: dict[str, Any] = {
+        "fraction": fraction,
+        "k": k,
+        "strategy": strategy,
+        "cutoff": cutoff,
+        "seed": seed,
+        "exclude": None if exclude is None else load_indices(exclude),
+    }
+    if path is None:
+        wanted["balance"] = balance
+        typer.echo(select_blocks(run, output, scheduler, workers, scores, **wanted))
+        return
     store, found = _store_and_scores(run, scores)
     if balance is None:
         balance = "none" if found.labels is None else "class"
     coreset = found.select(
-        fraction=fraction,
-        k=k,
         balance=None if balance == "none" else balance,
-        strategy=strategy,
-        cutoff=cutoff,
-        seed=seed,
-        exclude=excluded,
+        **wanted,
         **_needed_by(strategy, store, clusters, seed),
     )
+    check_not_empty(len(coreset), fraction)
     coreset.save(path)
     typer.echo(f"{coreset_table(coreset, found)}\n\nwritten to {path}")
 
