@@ -89,13 +89,24 @@ def select_blocks(
         As `ltc.select` raises them, or the coreset would have no samples.
     """
     from ltc.block_selection import find_kept, select
+    from ltc.score_files import SUFFIXES as FILES
     from ltc.selection.counting import check_counted
     from ltc.selection.plan import plan_selection
     from ltc.store import open_store
     from ltc.tables import columns, counted, share
 
     check_counted(strategy)
+    if run.lower().endswith(FILES):
+        raise ArgumentValueError(
+            f"RUN must be a run that keeps its scores, to select in blocks, not a file of scores, "
+            f"got {run!r}"
+        )
     store = open_store(run)
+    if scores is None and not store.score_names():
+        raise ArgumentValueError(
+            "to select in blocks, the run must keep its scores, and it keeps none: ltc score "
+            f"{run} --save NAME makes some"
+        )
     kept = find_kept(store, scores)
     if balance is None:
         balance = "class" if kept.labelled else "none"

@@ -168,8 +168,9 @@ def select(
     fill of its share comes from the other classes, then from the samples
     that the cutoff set aside, and at last from samples without a score.
 
-    Blocks hold the same samples, a file for each range of the training samples.
-    They are selected without all scores in memory, by scores that are kept.
+    Blocks hold the same samples, in a file for each range of the training
+    samples. They are selected without all scores in memory, by scores that
+    the run keeps, and read by ltc.CoresetBlocks.open.
 
     For example:
       ltc select run.zarr --fraction 0.1 -o coreset.npy

@@ -61,6 +61,18 @@ def test_a_cluster_selects_what_one_machine_selects(select, tmp_path, given, req
     assert np.array_equal(coreset.indices, np.load(tmp_path / "alone.npy"))
 
 
+def test_blocks_need_scores_that_a_run_keeps(run, tmp_path, capsys):
+    ltc.write_store(tmp_path / "bare.zarr", *np.random.default_rng(0).random((2, 6, 40)))
+    ltc.load_scores(run, "kept").save(tmp_path / "scores.npz")
+    for name, text in (
+        ("bare.zarr", "it keeps none: ltc score"),
+        ("scores.npz", "RUN must be a run that keeps its scores"),
+    ):
+        assert main(["select", str(tmp_path / name), "--k", "3", "-o", f"{tmp_path}/new/"]) == 2
+        assert text in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_ranking_where_there_are_no_labels(tmp_path, capsys):
     scores = make_run(tmp_path / "run.zarr", labelled=False)
     path, output = str(tmp_path / "run.zarr"), f"{tmp_path}/coreset/"
