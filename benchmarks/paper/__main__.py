@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         "--work", type=Path, default=CACHE, metavar="DIR", help=f"results so far; {CACHE}"
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--long-seeds", type=int, default=3, help="with matched iterations")
+    parser.add_argument("--long-seeds", type=int, default=5, help="with matched iterations")
     parser.add_argument(
         "--long-share", type=float, default=1.0, help="of what share of everything; 1: of all of it"
     )

@@ -58,7 +58,7 @@ class Study:
     recipe: Recipe
     work: Work
     seeds: int = 5
-    long_seeds: int = 3
+    long_seeds: int = 5
     flips: tuple[float, ...] = (0.0, 0.1)
     fractions: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
     long_fractions: tuple[float, ...] = (0.01, 0.05, 0.2)
