@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ltc.store.places import Place
 
-__all__ = ["StoreTicket", "check_client", "chunk_ranges", "count_threads"]
+__all__ = ["StoreTicket", "check_client", "chunk_ranges", "count_threads", "thread_places"]
 
 WAIT_FOR_WORKERS: Final = 60  # seconds until a cluster without any is given up
 TASKS_PER_THREAD: Final = 4  # at least, where there are chunks for that: workers end together
@@ -70,6 +70,16 @@ def check_client(client: Any) -> Client:
 def count_threads(client: Client) -> int:
     """Return how many threads all workers have now."""
     return sum(client.nthreads().values())
+
+
+def thread_places(client: Client) -> list[str]:
+    """Return the address of its worker for each thread, those of a worker far apart."""
+    left = dict(client.nthreads())
+    places: list[str] = []
+    while left := {worker: threads for worker, threads in left.items() if threads}:
+        places += left
+        left = {worker: threads - 1 for worker, threads in left.items()}
+    return places
 
 
 def chunk_ranges(

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from ltc.distributed.cluster import count_threads
+from ltc.distributed.cluster import count_threads, thread_places
 from ltc.errors import DistributedError, LtcError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["Call", "Tasks"]
 AHEAD: Final = 3  # tasks for each thread that the scheduler knows of
 TOGETHER: Final = 16  # tasks of a message, which is most of the scheduler's work; but see FEW
 FEW: Final = 2  # threads for each of them, at least: others must not wait for them
+SPREAD: Final = 2  # the first tasks for each thread: so many are too few for Dask to spread them
 RETRIES: Final = (
     2  # of a task that raises an error, perhaps elsewhere; a dead worker's come besides
 )
@@ -56,7 +57,8 @@ class Tasks:
 
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
-        self._name = f"ltc-{name}-{uuid.uuid4().hex}"
+        self._name = f"ltc-{name}"
+        self._run = uuid.uuid4().hex
         self._number = 0
         self._all: set[Future] = set()
 
@@ -70,34 +72,65 @@ class Tasks:
         if left and self._client.status == "running":
             self._client.cancel(left, force=True)
 
-    def submit(self, call: Call) -> Future:
-        """Let a worker call a function; its result stays there until it is released."""
-        self._number += 1
+    def submit(self, call: Call, worker: str | None = None) -> Future:
+        """Let a worker call a function; its result stays there until it is released.
+
+        It is the named worker if there is one of that address; else Dask chooses.
+        """
         future = self._client.submit(
             call.function,
             *call.arguments,
-            key=f"{self._name}-{self._number}",
+            key=self._keys(call.function, 1)[0],
             pure=False,
             retries=RETRIES,
+            workers=None if worker is None else [worker],
+            allow_other_workers=worker is not None,
         )
         self._all.add(future)
         return future
 
-    def _submit_together(self, calls: list[Call]) -> list[Future]:
+    def _submit_together(self, calls: list[Call], worker: str | None = None) -> list[Future]:
         """Let workers call functions, those of a kind in one message."""
+        if len(calls) == 1:
+            return [self.submit(calls[0], worker)]
         futures: list[Future] = []
         for function, alike in groupby(calls, attrgetter("function")):
             arguments = [call.arguments for call in alike]
-            first, self._number = self._number + 1, self._number + len(arguments)
             futures += self._client.map(
                 function,
                 *map(list, zip(*arguments, strict=True)),
-                key=[f"{self._name}-{number}" for number in range(first, self._number + 1)],
+                key=self._keys(function, len(arguments)),
                 pure=False,
                 retries=RETRIES,
+                workers=None if worker is None else [worker],
+                allow_other_workers=worker is not None,
             )
         self._all.update(futures)
         return futures
+
+    def _submit_spread(self, calls: list[Call], most: int) -> list[Future]:
+        """Let each worker have its share of a few calls; others take over where one is gone.
+
+        Left to itself, Dask gives all of them to the worker that has what they depend on.
+        """
+        places: list[str | None] = [*thread_places(self._client)] or [None]
+        futures: dict[int, Future] = {}
+        for worker in dict.fromkeys(places):
+            numbers = (k for k in range(len(calls)) if places[k % len(places)] == worker)
+            while few := list(islice(numbers, most)):
+                submitted = self._submit_together([calls[k] for k in few], worker)
+                futures.update(zip(few, submitted, strict=True))
+        return [futures[k] for k in range(len(calls))]
+
+    def _keys(self, function: Callable[..., Any], count: int) -> list[tuple[str, int]]:
+        """Return keys for tasks.
+
+        By their first part Dask counts tasks that are alike: those of which there are many go to
+        whichever worker is free, others to where there is what they depend on.
+        """
+        group = f"{self._name}-{function.__name__.removesuffix('_task')}-{self._run}"
+        first, self._number = self._number + 1, self._number + count
+        return [(group, number) for number in range(first, self._number + 1)]
 
     def release(self, future: Future) -> None:
         """Let the workers forget a result."""
@@ -131,17 +164,22 @@ class Tasks:
         under_way: dict[Future, Call] = {}
         ended = as_completed()
         threads = max(count_threads(self._client), 1)
-        room, together = AHEAD * threads, min(max(threads // FEW, 1), 1 if large else TOGETHER)
+        most = 1 if large else TOGETHER
+        room, together = AHEAD * threads, min(max(threads // FEW, 1), most)
+
+        def take(few: list[Call], futures: list[Future]) -> None:
+            under_way.update(zip(futures, few, strict=True))
+            ended.update(futures)
 
         def fill() -> None:
             while room - len(under_way) >= together:
                 few = list(islice(waiting, together))
                 if not few:
                     return
-                futures = [self.submit(*few)] if len(few) == 1 else self._submit_together(few)
-                under_way.update(zip(futures, few, strict=True))
-                ended.update(futures)
+                take(few, self._submit_together(few))
 
+        first = list(islice(waiting, SPREAD * threads))
+        take(first, self._submit_spread(first, most))
         fill()
         while under_way:
             future = next(ended)

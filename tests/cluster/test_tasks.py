@@ -1,4 +1,7 @@
-"""Tasks are given to the scheduler a few at a time, and few messages bring many of them."""
+"""Tasks are given to the scheduler a few at a time, in few messages, and all workers share them."""
+
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -29,6 +32,13 @@ def times(number, factor):
 
 def minus(number, other):
     return number - other
+
+
+def find_worker(_number, _shared, seconds=0.0):
+    from distributed import get_worker
+
+    time.sleep(seconds)
+    return get_worker().address
 
 
 def results(tasks, calls, **options):
@@ -67,6 +77,26 @@ def test_large_arguments_have_a_message_each(client, graphs):
         calls = [Call(f"{n}", np.add.reduce, (large, 0)) for n in range(6)]
         assert results(tasks, calls, large=True) == dict.fromkeys("012345", 0)
     assert graphs == [1] * 6
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_each_worker_has_its_share_of_few_tasks(client, count, large):
+    # Beside what they depend on they would all be with one of the two.
+    with Tasks(client, "count") as tasks:
+        shared = tasks.submit(Call("sharing", times, (2, 5)))
+        calls = [Call(f"{n}", find_worker, (n, shared)) for n in range(count)]
+        found = Counter(results(tasks, calls, large=large).values())
+    assert sorted(found.values()) == {1: [1], 2: [1, 1], 4: [2, 2]}[count]
+
+
+def test_each_worker_has_its_share_of_many_tasks(client):
+    with Tasks(client, "count") as tasks:
+        shared = tasks.submit(Call("sharing", times, (2, 5)))
+        calls = [Call(f"{n}", find_worker, (n, shared, 0.01)) for n in range(40)]
+        found = Counter(results(tasks, calls).values())
+    assert len(found) == 2
+    assert min(found.values()) >= 10
 
 
 def test_no_calls(client):
