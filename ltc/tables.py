@@ -114,7 +114,7 @@ def facts_table(size: int, metadata: dict[str, Any]) -> str:
     return "\n".join(columns(facts, "<<"))
 
 
-def coreset_table(coreset: Coreset, scores: Scores) -> str:
+def coreset_table(coreset: Coreset, scores: Scores, more: Iterable[tuple[str, str]] = ()) -> str:
     """Describe a coreset beside what it was selected from.
 
     Parameters
@@ -123,6 +123,8 @@ def coreset_table(coreset: Coreset, scores: Scores) -> str:
         Selected from `scores`.
     scores : Scores
         Of all samples.
+    more : iterable of pairs of str
+        What else is known of it: a word, and a text.
     """
     size = scores.values.size
     undefined = int(np.count_nonzero(np.isnan(coreset.scores)))
@@ -132,7 +134,7 @@ def coreset_table(coreset: Coreset, scores: Scores) -> str:
     ]
     if scores.labels is not None:
         facts.append(("classes", _class_sizes(coreset.indices, scores.labels)))
-    lines = columns(facts, "<<")
+    lines = columns([*facts, *more], "<<")
     if undefined < len(coreset):
         lines += ["", *_spread([("coreset", coreset.scores), ("all", scores.values)])]
     return "\n".join(lines)

@@ -13,7 +13,8 @@ from ltc.cli.neighbors import neighbors
 from ltc.cli.plan import plan
 from ltc.cli.ranking import ranking
 from ltc.cli.report import report
-from ltc.cli.scores import score, select
+from ltc.cli.scores import score
+from ltc.cli.select import select
 from ltc.cli.stores import info, verify
 
 ABOUT = """\

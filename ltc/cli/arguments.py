@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -54,6 +54,14 @@ ScoresFile: TypeAlias = Annotated[
         metavar="FILE",
         help="Write the scores to this .npz or .parquet file.",
         show_default="not written",
+    ),
+]
+
+ClaimedLoss: TypeAlias = Annotated[
+    Literal["cross-entropy"] | None,
+    typer.Option(
+        help="Say that the losses are hard-label cross-entropy where the run doesn't know it.",
+        show_default="what the run says",
     ),
 ]
 

@@ -1,12 +1,13 @@
 """``ltc difficulty``."""
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ltc.cli.arguments import (
     Checkpoints,
+    ClaimedLoss,
     MemoryLimit,
     Run,
     SaveAs,
@@ -30,13 +31,7 @@ def difficulty(
         int | None,
         typer.Option(help="Classes of the model, for forgetting.", show_default="those of labels"),
     ] = None,
-    loss: Annotated[
-        Literal["cross-entropy"] | None,
-        typer.Option(
-            help="Say that the losses are hard-label cross-entropy where the run doesn't know it.",
-            show_default="what the run says",
-        ),
-    ] = None,
+    loss: ClaimedLoss = None,
     memory_limit: MemoryLimit = "512MB",
     save: SaveAs = None,
     output: ScoresFile = None,
