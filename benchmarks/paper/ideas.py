@@ -15,6 +15,7 @@ import ltc
 from benchmarks.paper.geometry import class_order
 from benchmarks.paper.losses import Cutoff, Indices, Losses, Signal
 from benchmarks.paper.methods import ORDERS
+from ltc.selection.beta import ANCHORS, beta_parameters, log_weights
 from ltc.selection.draws import waiting_times
 
 Idea: TypeAlias = Callable[[Losses, int, int], Indices]
@@ -78,6 +79,27 @@ def covering(
     clusters = ltc.clusters(run.store, per_class=per_class, signal=signal, seed=seed)
     values = run.scores.values
     return run.select(values, k, cutoff, strategy="coverage", clusters=clusters, seed=seed)
+
+
+def covering_by_beta(run: Losses, k: int, seed: int, *, exponent: float, cutoff: Cutoff) -> Indices:
+    """Take as many from each cluster of losses as coverage does, those that DUAL would draw."""
+    clusters = ltc.clusters(run.store, per_class=20, signal="loss", seed=seed)
+    values = run.scores.values
+    covered = run.select(values, k, cutoff, strategy="coverage", clusters=clusters, seed=seed)
+    scores, confidence = run.difficulties["dual"].values, run.confidence.astype(np.float64)
+    anchor = float(confidence[np.argsort(-scores, kind="stable")[:ANCHORS]].mean())
+    weights = log_weights(
+        scores, confidence, *beta_parameters(1 - k / scores.size, anchor, exponent)
+    )
+    aside = run.aside(cutoff)
+    weights[() if aside is None else aside] = -np.inf
+    waits = waiting_times(weights, np.random.PCG64(seed).random_raw(scores.size))
+    cells = np.unique(np.stack([run.labels, clusters]), axis=1, return_inverse=True)[1]
+    order = np.lexsort((waits, cells))
+    wanted = np.bincount(cells[covered], minlength=cells.max() + 1)
+    sizes = np.bincount(cells)
+    places = np.arange(order.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[places < wanted[cells[order]]])
 
 
 def one_of_each_cluster(run: Losses, k: int, seed: int, *, take: str) -> Indices:
@@ -155,9 +177,14 @@ def beta(
     of: str = "dual",
     ltc_as: str = "",
     exponent: float = 4.0,
+    fading: float | None = None,
     cutoff: Cutoff = 0.0,
 ) -> Indices:
-    """Sample as DUAL does, with its own score or another, and LTC as a factor or as a filter."""
+    """Sample as DUAL does, with its own score or another, and LTC as a factor or as a filter.
+
+    With `fading`, the score to the power of 1 - r^fading, where r is the share that is left out:
+    the smaller the coreset, the less the score counts beside the confidence.
+    """
     correlation = run.scores.values
     ones = np.ones_like(correlation)
     values = {"dual": run.difficulties["dual"].values, "ltc": correlation, "none": ones}[of]
@@ -165,6 +192,8 @@ def beta(
         values = values * np.maximum(correlation, 0)
     elif ltc_as == "filter":
         values = np.where(correlation > 0, values, correlation)  # those come last, best first
+    if fading is not None:
+        values = np.maximum(values, 0) ** (1 - (1 - k / values.size) ** fading)
     how = {"confidence": run.confidence, "exponent": exponent, "seed": seed}
     return run.select(values, k, cutoff, strategy="beta", **how)
 
@@ -258,5 +287,22 @@ IDEAS: dict[str, Idea] = {
     },
     "beta, DUAL's score, exponent 11, without the unlearned": partial(
         beta, exponent=11.0, cutoff="unlearned"
+    ),
+    # Made after three seeds of the others were known.
+    "coverage, 20 clusters, on losses, without the unlearned": partial(
+        covering, signal="loss", cutoff="unlearned"
+    ),
+    "coverage, 20 clusters, on losses, drawn by beta, without the unlearned": partial(
+        covering_by_beta, exponent=4.0, cutoff="unlearned"
+    ),
+    "beta, DUAL's score times LTC's, exponent 4": partial(beta, ltc_as="factor"),
+    **{
+        f"beta, DUAL's score fading by {fading}, exponent 4": partial(beta, fading=float(fading))
+        for fading in (4, 11)
+    },
+    "coverage on losses up to 5 %, then beta, both without the unlearned": partial(
+        mixture,
+        small=partial(covering, signal="loss", cutoff="unlearned"),
+        large=partial(beta, cutoff="unlearned"),
     ),
 }
