@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,6 +154,8 @@ def run_table(store: Store, *, every: bool = False) -> str:
     lines = columns(
         [*run_facts(store), ("scores", ", ".join(store.score_names()) or "none kept")], "<<"
     )
+    for unfinished in store.unfinished_scores():
+        lines += ["", *wrap(str(unfinished), 80)]
     for split in ("train", "val"):
         lines += ["", *_split_table(split, store, every=every)]
     return "\n".join(lines)

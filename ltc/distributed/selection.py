@@ -74,8 +74,10 @@ class ClusterPasses:
         left = [future for level in levels for future in level]
         while len(left) > 1:
             left = [*left[FAN_IN:], self._merged(left[:FAN_IN], merge)]
-        result: _Result = self._result("merging counts", left[0])
-        self._tasks.release(common)
+        result: _Result
+        (result,) = self._tasks.results("merging counts", left)
+        for each in (*left, common):
+            self._tasks.release(each)
         return result
 
     def write(self, choice: Choice, place: Place) -> list[BlockFile]:
@@ -83,7 +85,7 @@ class ClusterPasses:
         common = self._held(choice)
         files: list[BlockFile] = []
         for future in self._run("writing the block of", write_task, common, place):
-            files.append(future.result())
+            files += self._tasks.results("writing blocks", [future])
             self._tasks.release(future)
         self._tasks.release(common)
         return files
@@ -137,15 +139,6 @@ class ClusterPasses:
         for future in futures:
             self._tasks.release(future)
         return merged
-
-    def _result(self, what: str, future: Future) -> Any:
-        from distributed import wait
-
-        wait([future])
-        self._tasks.check(what, future)
-        result = future.result()
-        self._tasks.release(future)
-        return result
 
 
 def hold_task(value: _Result) -> _Result:

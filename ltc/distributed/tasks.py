@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from asyncio import CancelledError
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
@@ -162,7 +163,7 @@ class Tasks:
 
         waiting = iter(calls)
         under_way: dict[Future, Call] = {}
-        ended = as_completed()
+        ended = as_completed(loop=self._client.loop)
         threads = max(count_threads(self._client), 1)
         most = 1 if large else TOGETHER
         room, together = AHEAD * threads, min(max(threads // FEW, 1), most)
@@ -183,30 +184,51 @@ class Tasks:
         fill()
         while under_way:
             future = next(ended)
+            if not self._has_result(under_way[future].what, future):
+                ended.add(future)
+                continue
             call = under_way.pop(future)
-            self.check(call.what, future)
             fill()
             yield call, future
 
-    def results(self, what: str, futures: list[Future]) -> list[Any]:
-        """Wait for tasks, and let their results come to this process."""
-        from distributed import wait
+    def results(self, what: str, futures: list[Future], *, direct: bool = False) -> list[Any]:
+        """Wait for tasks, and let their results come to this process.
 
-        wait(futures)
-        for future in futures:
-            self.check(what, future)
-        return list(self._client.gather(futures))
+        Parameters
+        ----------
+        what : str
+            What they do, for errors.
+        futures : list of Future
+            The tasks.
+        direct : bool
+            Whether the results come from the workers, without passing through the scheduler.
 
-    def check(self, what: str, future: Future) -> None:
-        """Raise what a task that has ended raised, if it did."""
-        if future.status == "finished":
-            return
-        if future.status != "error":
+        Raises
+        ------
+        LtcError, OSError, DistributedError
+            As those of `completed`.
+        """
+        try:
+            return list(self._client.gather(futures, direct=direct or None))
+        except (Exception, CancelledError):
+            for future in futures:
+                self._has_result(what, future)
+            raise
+
+    def _has_result(self, what: str, future: Future) -> bool:
+        """Return whether a result is still there; raise what its task raised, if it did.
+
+        A worker that dies takes its results with it, and others make them again.
+        """
+        status = future.status
+        if status == "error":
+            self._fail(what, future.exception())
+        if status == "cancelled":
             raise DistributedError(
                 f"{what} was given up: the scheduler {self._client.scheduler.address} is gone, or "
                 "somebody has cancelled the task"
             )
-        self._fail(what, future.exception())
+        return bool(status == "finished")
 
     def _fail(self, what: str, error: Any) -> NoReturn:
         from distributed import KilledWorker

@@ -20,6 +20,7 @@ from ltc.store.pipeline import ArrayReader, read_bytes, read_many, read_together
 from ltc.store.samples import check_stored_labels
 from ltc.store.saved import check_saved, saved_names, verifiable_names
 from ltc.store.scores import SavedScores, open_scores, read_scores
+from ltc.store.unfinished import unfinished_scores
 from ltc.store.verification import Verification, check_groups, verify
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ltc.store.header import Header
     from ltc.store.places import Place
     from ltc.store.sweep import Sweep
+    from ltc.store.unfinished import UnfinishedScores
 
 __all__ = ["Commit", "Store", "Verification"]
 
@@ -310,6 +312,13 @@ class Store:
             The store is at an ``https://`` address, where nothing can be listed.
         """
         return saved_names(self.place, self._store)
+
+    def unfinished_scores(self) -> list[UnfinishedScores]:
+        """Return what runs on a cluster have begun to save and not finished, with what is missing.
+
+        Of a store at an ``https://`` address, where nothing can be listed, nothing.
+        """
+        return unfinished_scores(self.place, self._store)
 
     def read_scores(self, name: str) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Return saved scores and the attributes they were saved with.

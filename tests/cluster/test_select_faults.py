@@ -3,14 +3,11 @@
 import clusters
 import numpy as np
 import pytest
-import sites
 from block_cases import make_run
 from object_server import Fault
 
 import ltc
 from ltc.errors import ArgumentValueError, StoreConnectionError, StoreNotFoundError
-from ltc.store import remote
-from ltc.store.remote import Retries
 
 pytest.importorskip("distributed", reason="the extra cluster isn't in the lowest versions")
 
@@ -23,22 +20,6 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr("ltc.store.writer.CHUNK_SAMPLES", 256)
     make_run(tmp_path / "run.zarr")
     return tmp_path / "run.zarr"
-
-
-@pytest.fixture
-def site(s3_proxy, monkeypatch):
-    """An address that workers and this process reach by what the environment says."""
-    monkeypatch.setattr(remote, "RETRIES", Retries(**sites.QUICK))
-    found = sites.S3Site(s3_proxy)
-    for name, value in {
-        "AWS_ENDPOINT_URL": found.options["endpoint"],
-        "AWS_REGION": found.options["region"],
-        "AWS_ACCESS_KEY_ID": found.options["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": found.options["secret_access_key"],
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return found
 
 
 def test_workers_that_die_while_they_count_and_while_they_write(run, tmp_path):

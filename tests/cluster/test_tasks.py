@@ -1,5 +1,6 @@
 """Tasks are given to the scheduler a few at a time, in few messages, and all workers share them."""
 
+import threading
 import time
 from collections import Counter
 
@@ -8,6 +9,7 @@ import pytest
 
 from ltc.distributed import tasks as running
 from ltc.distributed.tasks import FEW, TOGETHER, Call, Tasks
+from ltc.errors import DistributedError
 
 THREADS = 16
 
@@ -102,3 +104,43 @@ def test_each_worker_has_its_share_of_many_tasks(client):
 def test_no_calls(client):
     with Tasks(client, "count") as tasks:
         assert results(tasks, []) == {}
+
+
+def test_a_result_that_its_worker_has_lost_is_waited_for_again(client, monkeypatch):
+    import distributed
+
+    lost = []
+
+    class Losing(distributed.as_completed):
+        def __next__(self):
+            future = super().__next__()
+            if len(lost) < 3:
+                lost.append(future.key)
+                client.sync(lose, future)
+            return future
+
+    async def lose(future):
+        future._state.lose()
+        client._send_to_scheduler({"op": "report-key", "key": future.key})
+
+    monkeypatch.setattr(distributed, "as_completed", Losing)
+    with Tasks(client, "count") as tasks:
+        found = results(tasks, [Call(f"{n}", times, (n, 3)) for n in range(8)])
+    assert found == {f"{n}": 3 * n for n in range(8)}
+    assert len(lost) == 3
+
+
+GO_ON = threading.Event()
+
+
+def wait_for_go_on():
+    return GO_ON.wait(60)
+
+
+def test_tasks_that_somebody_cancels(client):
+    with Tasks(client, "count") as tasks:
+        future = tasks.submit(Call("waiting", wait_for_go_on, ()))
+        client.cancel([future], force=True)
+        with pytest.raises(DistributedError, match=r"waiting was given up: .* cancelled the task"):
+            tasks.results("waiting", [future])
+    GO_ON.set()
