@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,14 @@ def report(
         float,
         typer.Option(help="Share of each class, 0 to 1, that strategies with a cutoff set aside."),
     ] = 0.2,
+    loss: Annotated[
+        Literal["cross-entropy"] | None,
+        typer.Option(
+            help="Say that the losses are hard-label cross-entropy where the run doesn't know it: "
+            "the data map needs it.",
+            show_default="what the run says",
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda or cuda:1."),
@@ -51,7 +59,7 @@ def report(
     """Write a report to look at: one HTML file that needs no network.
 
     It shows how complete the recording is, how scores are spread in all and
-    by class, single samples with their trajectories, what was learned with
+    by class, the data map, single samples with their trajectories, what was learned with
     and against some validation samples, what each strategy would take of
     each class, how early the scores were settled, and what is doubtful. A
     class can be picked, and a sample be looked for. It needs the packages of
@@ -80,6 +88,7 @@ def report(
         class_names=names,
         fraction=fraction,
         cutoff=cutoff,
+        loss=loss,
         device=device,
         progress=sys.stderr.isatty(),
     )

@@ -16,6 +16,7 @@ from ltc.scores import Scores, load_scores
 from ltc.scoring import score
 from ltc.selection.plan import plan_selection
 from ltc.store import Store, open_store
+from ltc.store.kinds import claimed_loss
 from ltc.store.picking import pick_samples
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class ReportPlan:
         Gives the picture of a sample.
     fraction, cutoff : float
         What is selected.
+    loss : str or None
+        ``"cross-entropy"`` where the user says so of the losses.
     device, memory_limit : str
         Where neighbours are looked for, and with how much memory the rest is computed.
     progress : bool
@@ -68,6 +71,7 @@ class ReportPlan:
     pictures: Pictures | None
     fraction: float
     cutoff: float
+    loss: str | None
     device: str
     memory_limit: str | int
     progress: bool
@@ -108,6 +112,7 @@ def check_report(
     pictures: Pictures | None,
     fraction: float,
     cutoff: float,
+    loss: str | None,
     device: str,
     memory_limit: str | int,
     progress: bool,
@@ -119,6 +124,7 @@ def check_report(
             f"pictures must be a function of a split and an index, got {type(pictures).__name__}"
         )
     names = _names(class_names)
+    claimed_loss(loss)
     store = run if isinstance(run, Store) else open_store(run)
     plan_selection(  # for its checks
         store.num_train, labelled=False, balance=None, fraction=fraction, cutoff=cutoff
@@ -132,6 +138,7 @@ def check_report(
         pictures=pictures,
         fraction=float(fraction),
         cutoff=float(cutoff),
+        loss=loss,
         device=device,
         memory_limit=memory_limit,
         progress=progress,

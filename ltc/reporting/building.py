@@ -29,6 +29,7 @@ def report(
     pictures: Pictures | None = None,
     fraction: float = 0.1,
     cutoff: float = 0.2,
+    loss: str | None = None,
     device: str = "auto",
     memory_limit: str | int = "512MB",
     progress: bool = False,
@@ -36,10 +37,11 @@ def report(
     """Write a report of a run to look at: one HTML file of at most 5 MB that needs no network.
 
     It shows what was recorded and how complete it is, how the scores are spread in all and in each
-    class, trajectories of the highest, lowest and most undecided samples, the training samples most
-    aligned and most in conflict with some validation samples, what each strategy would take of each
-    class, how early the scores were settled, and what is doubtful about the validation split. A
-    class can be picked, and a sample be looked for. Beside every plot is a table.
+    class, the data map of Dataset Cartography (arXiv 2009.10795), trajectories of the highest,
+    lowest and most undecided samples, the training samples most aligned and most in conflict with
+    some validation samples, what each strategy would take of each class, how early the scores were
+    settled, and what is doubtful about the validation split. A class can be picked, and a sample be
+    looked for. Beside every plot is a table.
 
     Parameters
     ----------
@@ -61,6 +63,10 @@ def report(
         samples that are shown one by one.
     fraction, cutoff : float
         Of the coresets whose make-up is shown, as for :meth:`ltc.Scores.select`.
+    loss : {None, "cross-entropy"}
+        The data map and DUAL's selection need hard-label cross-entropy, as for
+        :func:`ltc.difficulty`: the store knows it of losses recorded from logits;
+        ``"cross-entropy"`` says that all others are it too.
     device : str
         Where neighbours are looked for, as for :func:`ltc.neighbors`.
     memory_limit : str or int
@@ -107,6 +113,7 @@ def report(
         pictures=pictures,
         fraction=fraction,
         cutoff=cutoff,
+        loss=loss,
         device=device,
         memory_limit=memory_limit,
         progress=progress,

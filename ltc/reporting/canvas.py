@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from bokeh.models.renderers import GlyphRenderer
     from numpy.typing import NDArray
 
-__all__ = ["add_dots", "add_hover", "add_line", "add_lines", "blank", "label_ticks", "source"]
+__all__ = [
+    "FONT",
+    "add_dots",
+    "add_hover",
+    "add_line",
+    "add_lines",
+    "blank",
+    "label_ticks",
+    "source",
+]
 
 Mode: TypeAlias = Literal["mouse", "hline", "vline"]
 
 FEW: Final = 12  # checkpoints that are marked by dots
-_FONT: Final = "system-ui, sans-serif"
+FONT: Final = "system-ui, sans-serif"
 
 
 def blank(
@@ -81,7 +90,7 @@ def blank(
         axis.minor_tick_line_color = None
         axis.major_tick_in = 0
         axis.axis_label_text_color = axis.major_label_text_color = TEXT
-        axis.axis_label_text_font = axis.major_label_text_font = _FONT
+        axis.axis_label_text_font = axis.major_label_text_font = FONT
         axis.axis_label_text_font_size = axis.major_label_text_font_size = "12px"
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_standoff = 8

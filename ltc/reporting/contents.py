@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
+from ltc.clustering import clusters
 from ltc.errors import ArgumentValueError
 from ltc.pairs import Neighbors, neighbors
 from ltc.reporting.chosen import Courses, choose_extremes, choose_queries, references_of
 from ltc.reporting.classes import Classes, describe_classes
+from ltc.reporting.dynamics import Cells, Dynamics, cells_of, find_dynamics
 from ltc.reporting.takes import Taken, take_all
 from ltc.stability import Stability, stability
 from ltc.validation import ValidationQuality, validation_quality
@@ -28,6 +30,7 @@ EXTREMES: Final = 4  # samples of each kind
 NEIGHBOURS: Final = 5  # of each kind and query
 LOOKED_AT: Final = 20_000  # training samples among which those to look up are drawn
 LOSSES: Final = 300_000  # of training samples that can be looked up
+CLUSTERED: Final = 8_000_000  # losses of the largest run of which trajectories are clustered
 STABILITY_SAMPLES: Final = 50_000
 SEED: Final = 0
 
@@ -71,6 +74,12 @@ class Contents:
         What was asked for.
     classes : Classes
         How the scores are spread.
+    dynamics : Dynamics or Unavailable
+        Places on the data map.
+    cells : Cells or None
+        Of the map; None where its marks are single samples, or there is no map.
+    clusters : int32 array [N] or Unavailable
+        Of trajectories, by class.
     taken : tuple of Taken
         What each strategy takes.
     courses : Courses
@@ -95,6 +104,9 @@ class Contents:
 
     plan: ReportPlan
     classes: Classes
+    dynamics: Dynamics | Unavailable
+    cells: Cells | None
+    clusters: NDArray[np.int32] | Unavailable
     taken: tuple[Taken, ...]
     courses: Courses
     typical: Courses
@@ -114,6 +126,8 @@ def gather(plan: ReportPlan) -> Contents:
     classes = describe_classes(scores.values, scores.labels)
     extremes = choose_extremes(scores.values, EXTREMES)
     shown = np.unique(np.concatenate(list(extremes.values())))
+    dynamics = _available(lambda: find_dynamics(plan))
+    found_clusters = _available(lambda: _clusters(plan))
     queries = _available(lambda: _queries(plan))
     looked_at = _draw(store.num_train, LOOKED_AT)
     typical = looked_at[_draw(looked_at.size, max(LOSSES // store.committed, 1))]
@@ -121,7 +135,17 @@ def gather(plan: ReportPlan) -> Contents:
     return Contents(
         plan=plan,
         classes=classes,
-        taken=take_all(scores, classes, fraction=plan.fraction, cutoff=plan.cutoff),
+        dynamics=dynamics,
+        cells=_cells(dynamics, scores.values),
+        clusters=found_clusters,
+        taken=take_all(
+            scores,
+            classes,
+            fraction=plan.fraction,
+            cutoff=plan.cutoff,
+            dynamics=dynamics if isinstance(dynamics, Dynamics) else None,
+            clusters=None if isinstance(found_clusters, Unavailable) else found_clusters,
+        ),
         courses=courses,
         typical=Courses(typical, courses.losses[:, np.searchsorted(courses.samples, typical)]),
         extremes=extremes,
@@ -147,6 +171,23 @@ def _available(make: Callable[[], T]) -> T | Unavailable:
 
 def _signal(plan: ReportPlan) -> str:
     return str(plan.scores.metadata.get("signal", "difference"))
+
+
+def _cells(dynamics: Dynamics | Unavailable, values: NDArray[np.float32]) -> Cells | None:
+    if isinstance(dynamics, Unavailable) or dynamics.as_points:
+        return None
+    return cells_of(dynamics, values)
+
+
+def _clusters(plan: ReportPlan) -> NDArray[np.int32]:
+    store = plan.store
+    if store.num_train * store.committed > CLUSTERED:
+        raise ArgumentValueError(
+            f"clusters of {store.num_train:,} trajectories take longer than the rest of a report"
+        )
+    return clusters(
+        store, signal=_signal(plan), memory_limit=plan.memory_limit, progress=plan.progress
+    )
 
 
 def _draw(size: int, most: int) -> NDArray[np.int64]:

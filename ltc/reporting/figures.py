@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ltc.reporting import course_figures, run_figures, score_figures
+from ltc.reporting import course_figures, map_figures, run_figures, score_figures
 from ltc.reporting.contents import Queries
+from ltc.reporting.dynamics import Dynamics
 from ltc.stability import Stability
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def draw_all(contents: Contents) -> dict[str, figure]:
     if contents.classes.number > 1:
         drawn["classes"] = score_figures.classes(contents)
         drawn["shares"] = score_figures.shares(contents)
+    if contents.cells is not None:
+        drawn |= map_figures.cells(contents.cells)
+    elif isinstance(contents.dynamics, Dynamics):
+        drawn["map"] = map_figures.points(contents, contents.dynamics)
     for kind, samples in contents.extremes.items():
         if samples.size:
             drawn[f"extremes-{kind}"] = course_figures.extremes(contents, samples)

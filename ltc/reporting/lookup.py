@@ -14,7 +14,7 @@ import numpy as np
 from ltc.reporting.classes import EDGES
 from ltc.reporting.contents import Queries
 from ltc.reporting.packing import Budget, packed_scores
-from ltc.reporting.palette import COLOURS
+from ltc.reporting.palette import COLOURS, DENSITY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +55,8 @@ def pack_lookup(contents: Contents, size: int) -> Lookup:
     labelled = plan.scores.labels is not None
     data: dict[str, Any] = {
         "dark": dict(COLOURS.values()),
+        "density": DENSITY,
+        "cells": None,
         "count": plan.store.num_train,
         "checkpoints": plan.store.checkpoints.tolist(),
         "edges": EDGES.tolist(),
@@ -74,6 +76,9 @@ def pack_lookup(contents: Contents, size: int) -> Lookup:
     data["codes"] = budget.pack(narrow) if labelled else None
     data["codeBytes"] = narrow.itemsize
     data["ids"] = None if ids is None else budget.pack_strings(ids)
+    if contents.cells is not None and labelled:
+        numbers = _narrow(contents.cells.by_class(classes.codes, classes.number))
+        data |= {"cells": budget.pack(numbers), "cellBytes": numbers.itemsize}
     data["someIds"] = None
     if ids is not None and data["ids"] is None:
         data["someIds"] = budget.pack_strings(ids[courses[0]])
@@ -122,6 +127,5 @@ def _courses(contents: Contents) -> tuple[NDArray[np.int64], NDArray[np.float16]
     return samples, np.ascontiguousarray(losses.T)
 
 
-def _narrow(codes: NDArray[np.int32]) -> NDArray[Any]:
-    largest = int(codes.max(initial=0))
-    return codes.astype(np.min_scalar_type(largest))
+def _narrow(numbers: NDArray[np.integer]) -> NDArray[Any]:
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))

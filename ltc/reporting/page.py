@@ -21,6 +21,7 @@ from bokeh.resources import Resources
 
 from ltc.reporting import rows
 from ltc.reporting.contents import Contents, Queries, Unavailable
+from ltc.reporting.dynamics import WINDOW
 from ltc.reporting.figures import draw_all
 from ltc.reporting.lookup import pack_lookup
 from ltc.reporting.packing import pack_text
@@ -139,8 +140,18 @@ def _legends(contents: Contents) -> dict[str, list[tuple[str, str, float, str]]]
 
 
 def _unavailable(contents: Contents) -> dict[str, str]:
-    parts = {"queries": contents.queries, "stability": contents.stability}
-    return {name: part.reason for name, part in parts.items() if isinstance(part, Unavailable)}
+    parts = {
+        "map": contents.dynamics,
+        "queries": contents.queries,
+        "stability": contents.stability,
+        "coverage": contents.clusters,
+    }
+    found = {name: part.reason for name, part in parts.items() if isinstance(part, Unavailable)}
+    if isinstance(contents.dynamics, Unavailable):
+        found["beta"] = contents.dynamics.reason
+    elif contents.dynamics.dual is None:
+        found["beta"] = f"DUAL's score needs losses at {WINDOW} checkpoints at least"
+    return found
 
 
 def _stable(contents: Contents) -> dict[str, Any] | None:

@@ -65,8 +65,8 @@ DENSITY: Final = (
 DIVERGING: Final = ("#b84a00", "#d97b3a", "#e5b08a", "#a9adb3", "#8fb8d6", "#4795c9", "#0068a3")
 
 # Of several lines.
-HUES: Final = (BLUE, ORANGE, GREEN, PURPLE, ROSE)
-DASHES: Final = ("solid", "dashed", "dotted", "dashdot", "solid")
+HUES: Final = (BLUE, ORANGE, GREEN, PURPLE, ROSE, GREY)
+DASHES: Final = ("solid", "dashed", "dotted", "dashdot", "solid", "dashed")
 # Marks of strategies, and what they look like as a path of ten pixels.
 MARKERS: Final = {
     "circle": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
@@ -74,4 +74,5 @@ MARKERS: Final = {
     "triangle": "M0-5l5 8h-10z",
     "diamond": "M0-5.5l3.7 5.5l-3.7 5.5l-3.7-5.5z",
     "inverted_triangle": "M0 5l5-8h-10z",
+    "plus": "M-1.5-5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5v-3h3.5z",
 }

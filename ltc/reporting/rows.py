@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ltc.reporting.dynamics import SPREAD, cells_of
 from ltc.tables import commit_rows, counted
 from ltc.validation import ValidationQuality
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ltc.reporting.contents import Contents, Queries
+    from ltc.reporting.dynamics import Dynamics
     from ltc.stability import Stability
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "class_table",
     "commit_tables",
     "extremes_table",
+    "map_tables",
     "query_table",
     "spread_table",
     "stability_table",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 MOST_ROWS: Final = 2_000  # of classes
+_BANDS: Final = 5  # of confidence, and of variability
 _STABILITY_ROWS: Final = 16
 _SPREAD: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -118,6 +122,30 @@ def class_table(contents: Contents) -> Table:
     if order.size > MOST_ROWS:
         caption += f", of which the {MOST_ROWS // 2:,} at either end are listed"
     return Table(caption, columns, rows)
+
+
+def map_tables(contents: Contents, dynamics: Dynamics) -> list[Table]:
+    """How many samples lie where on the data map, and their mean scores; the most confident first.
+
+    What lies on a bound counts above it.
+    """
+    found = cells_of(dynamics, contents.plan.scores.values, _BANDS)
+    numbers = [["0"] * _BANDS for _ in range(_BANDS)]
+    means = [[number(np.nan)] * _BANDS for _ in range(_BANDS)]
+    for column, row, size, mean in zip(
+        found.columns, found.rows, found.number, found.mean, strict=True
+    ):
+        numbers[row][column], means[row][column] = f"{size:,}", number(mean, ".2f")
+    spreads = [_band(k, SPREAD) for k in range(_BANDS)]
+    headings = ("confidence", f"variability {spreads[0]}", *spreads[1:])
+    return [
+        Table(caption, headings, [(_band(k, 1), *cells[k]) for k in reversed(range(_BANDS))])
+        for caption, cells in (("Samples on the map", numbers), ("Their mean scores", means))
+    ]
+
+
+def _band(k: int, end: float) -> str:
+    return f"{k * end / _BANDS:.1f} to {(k + 1) * end / _BANDS:.1f}"
 
 
 def takes_table(contents: Contents) -> Table:

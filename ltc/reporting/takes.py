@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ltc.reporting.classes import count_by_score
+from ltc.scores import Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ltc.reporting.classes import Classes
-    from ltc.scores import Scores
+    from ltc.reporting.dynamics import Dynamics
     from ltc.selection.plan import Balance, Strategy
 
 __all__ = ["Taken", "take_all"]
 
-# The baseline first.
+# Each with whether it has a cutoff, the baseline first.
 STRATEGIES: Final[tuple[tuple[Strategy, bool], ...]] = (
     ("random", False),
     ("random", True),
     ("top", False),
     ("stratified", True),
+    ("beta", False),
+    ("coverage", True),
 )
 
 
@@ -60,9 +63,15 @@ class Taken:
 
 
 def take_all(
-    scores: Scores, classes: Classes, *, fraction: float, cutoff: float
+    scores: Scores,
+    classes: Classes,
+    *,
+    fraction: float,
+    cutoff: float,
+    dynamics: Dynamics | None = None,
+    clusters: NDArray[np.int32] | None = None,
 ) -> tuple[Taken, ...]:
-    """Select with every strategy, by class and from one ranking.
+    """Select with every strategy that there is everything for, by class and from one ranking.
 
     Parameters
     ----------
@@ -72,25 +81,52 @@ def take_all(
         Of these scores.
     fraction, cutoff : float
         As for :meth:`ltc.Scores.select`.
+    dynamics : Dynamics, optional
+        For ``"beta"``, which draws by DUAL's scores and not by `scores`.
+    clusters : int32 array [N], optional
+        For ``"coverage"``.
     """
-    shown = [each for each in STRATEGIES if cutoff or not each[1] or each[0] == "stratified"]
+
+    def take(strategy: Strategy, cut: float) -> Taken:
+        ranked, confidence = scores, None
+        if strategy == "beta" and dynamics is not None and dynamics.dual is not None:
+            ranked, confidence = Scores(dynamics.dual, scores.labels), dynamics.confidence
+
+        def indices(balance: Balance) -> NDArray[np.int64]:
+            return ranked.select(
+                fraction=fraction,
+                balance=balance,
+                strategy=strategy,
+                cutoff=cut,
+                clusters=clusters if strategy == "coverage" else None,
+                confidence=confidence,
+            ).indices
+
+        free = indices(None)
+        chosen = free if scores.labels is None else indices("class")
+        return _taken(strategy, cut, scores.values, classes, chosen, free)
+
+    lacking = set()
+    if dynamics is None or dynamics.dual is None:
+        lacking.add("beta")
+    if clusters is None:
+        lacking.add("coverage")
     return tuple(
-        _take(scores, classes, strategy, fraction, cutoff if cut else 0.0)
-        for strategy, cut in shown
+        take(strategy, cutoff if has_cutoff else 0.0)
+        for strategy, has_cutoff in STRATEGIES
+        if strategy not in lacking and (cutoff or (strategy, has_cutoff) != ("random", True))
     )
 
 
-def _take(
-    scores: Scores, classes: Classes, strategy: Strategy, fraction: float, cutoff: float
+def _taken(
+    strategy: str,
+    cutoff: float,
+    scores: NDArray[np.float32],
+    classes: Classes,
+    chosen: NDArray[np.int64],
+    free: NDArray[np.int64],
 ) -> Taken:
-    def indices(balance: Balance) -> NDArray[np.int64]:
-        return scores.select(
-            fraction=fraction, balance=balance, strategy=strategy, cutoff=cutoff
-        ).indices
-
-    free = indices(None)
-    chosen = free if scores.labels is None else indices("class")
-    values, codes = scores.values[chosen].astype(np.float64), classes.codes[chosen]
+    values, codes = scores[chosen].astype(np.float64), classes.codes[chosen]
     defined = ~np.isnan(values)
     counts = np.bincount(codes[defined], minlength=classes.number)
     sums = np.bincount(codes[defined], weights=values[defined], minlength=classes.number)

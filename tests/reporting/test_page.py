@@ -141,7 +141,8 @@ def test_no_sample_has_a_score(write, run):
 
 def test_what_does_not_fit_is_left_out_and_said(run, tmp_path):
     arguments = {"queries": None, "class_names": None, "pictures": None, "scores": None}
-    options = {"fraction": 0.1, "cutoff": 0.2, "device": "cpu", "memory_limit": "512MB"}
+    options = {"fraction": 0.1, "cutoff": 0.2, "loss": None, "device": "cpu"}
+    options["memory_limit"] = "512MB"
     plan = check_report(run, tmp_path / "r.html", **arguments, **options, progress=False)
     contents = gather(plan)
     whole = pack_lookup(contents, 10**6)

@@ -29,13 +29,13 @@
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
   const drawn = new Map(); // figure: its view
 
-  // A copy of a figure in the colours of a dark page; palettes go from few to many.
+  // A copy of a figure in the colours of a dark page; there, few are dark and many are bright.
   function inTheDark(value, key = "") {
     if (Array.isArray(value)) {
       const [name, column] = value; // of a table
       if (value.length === 2 && /_color$/.test(name) && Array.isArray(column)) return [name, inTheDark(column, name)];
       const copy = value.map((each) => inTheDark(each, key));
-      return key === "palette" ? copy.reverse() : copy;
+      return key === "palette" && copy.join() === data.density.join() ? copy.reverse() : copy;
     }
     if (value !== null && typeof value === "object") {
       const entries = Object.entries(value);
@@ -87,6 +87,7 @@
   const codes = data.codes ? await unpack(data.codes, codeKinds[data.codeBytes]) : null;
   const kept = await unpack(data.courses.samples, Uint32Array);
   const losses = await unpack(data.courses.losses, Uint16Array);
+  const cells = data.cells ? await unpack(data.cells, codeKinds[data.cellBytes]) : null;
   const ids = data.ids ? JSON.parse(await unpackText(data.ids)) : null;
   const someIds = data.someIds ? JSON.parse(await unpackText(data.someIds)) : null;
 
@@ -150,6 +151,40 @@
       put("classes", "class-place", { x: [of(8)], low: [of(3)], high: [of(7)] });
     }
     showTakes(group);
+    showMap(group);
+  }
+
+  // Points of other classes become pale; so do cells without any of the class, and others are counted.
+  function showMap(group) {
+    const points = source("map", "map");
+    if (points && codes) {
+      const alpha = Float32Array.from(points.data.sample, (sample) => {
+        if (group === null) return 0.8;
+        return codes[sample] === group ? 1 : 0.08;
+      });
+      points.data = { ...points.data, alpha };
+    }
+    if (!cells) return;
+    for (const figure of ["map-number", "map-score"]) {
+      const table = source(figure, "map");
+      if (!table) continue;
+      const all = table.data.all;
+      const counts = group === null ? all : cells.subarray(group * all.length, (group + 1) * all.length);
+      const number = Float32Array.from(counts, (each) => each || NaN);
+      const alpha = Float32Array.from(counts, (each) => (each ? 1 : 0.12));
+      const colours = source(figure, "map-colours");
+      if (colours) colours.high = Math.max(2, counts.reduce((most, each) => Math.max(most, each), 0));
+      table.data = { ...table.data, number, alpha };
+    }
+  }
+
+  // Where a sample is on the map: the mean of p, and its standard deviation.
+  function onMap(course) {
+    const p = Array.from(course).filter((each) => !Number.isNaN(each)).map((each) => Math.exp(-each));
+    if (p.length < 2) return { x: [], y: [] };
+    const mean = p.reduce((sum, each) => sum + each, 0) / p.length;
+    const squares = p.reduce((sum, each) => sum + (each - mean) ** 2, 0);
+    return { x: [Math.sqrt(squares / p.length)], y: [mean] };
   }
 
   function showTakes(group) {
@@ -176,9 +211,10 @@
     put("scores", "marked-score", { x: Number.isNaN(score) ? empty : [score] });
     const row = sample === null ? -1 : place(sample);
     byId("sample-course").hidden = row < 0;
-    if (row < 0) return;
     const length = data.checkpoints.length;
-    const course = Float32Array.from(losses.subarray(row * length, (row + 1) * length), half);
+    const course = Float32Array.from(row < 0 ? [] : losses.subarray(row * length, (row + 1) * length), half);
+    for (const figure of ["map", "map-number", "map-score"]) put(figure, "marked-place", onMap(course));
+    if (row < 0) return;
     const fill = () => put("sample", "found-course", { x: data.checkpoints, loss: course });
     if (drawn.get("sample")) fill();
     else draw(byId("plot-sample")).then(fill);
