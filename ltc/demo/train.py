@@ -128,7 +128,7 @@ def record(data: Data, recipe: Recipe, seed: int, store: Path) -> Recording:
         for epoch in range(1, recipe.epochs + 1):
             for index in trainer.batches():
                 losses = trainer.step(index)
-                recorder.update("train", index, losses=losses)
+                recorder.update("train", index, losses=losses, loss="cross-entropy")
                 train_losses[epoch, index.numpy()] = losses.numpy()
             recorder.evaluate("val", trainer.model, _eval_batches(*val))
             recorder.commit(epoch)

@@ -37,6 +37,7 @@ __all__ = [
 
 Mode: TypeAlias = Literal["mouse", "hline", "vline"]
 
+MOST_TOLD: Final = 5  # of the marks under a pointer
 FEW: Final = 12  # checkpoints that are marked by dots
 FONT: Final = "system-ui, sans-serif"
 
@@ -161,7 +162,11 @@ def add_hover(
     """Show values where the pointer is; text among them is escaped by Bokeh."""
     plot.add_tools(
         HoverTool(
-            renderers=list(renderers), tooltips=list(rows.items()), mode=mode, line_policy="nearest"
+            renderers=list(renderers),
+            tooltips=list(rows.items()),
+            mode=mode,
+            line_policy="nearest",
+            limit=MOST_TOLD,
         )
     )
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import BasicTicker, LinearColorMapper, LogColorMapper, LogTicker
+from bokeh.models import (
+    BasicTicker,
+    FixedTicker,
+    LinearColorMapper,
+    LogColorMapper,
+    NumeralTickFormatter,
+)
 from bokeh.models.annotations import ColorBar
 
 from ltc.reporting.canvas import FONT, add_hover, blank, source
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cells", "points"]
 
+_NUMBERS = [step * 10**power for power in range(9) for step in (1, 3)]
 _NOTHING = "rgba(0, 0, 0, 0)"
 _LETTERS = 40  # of the name of a class, beside each point
 
@@ -40,7 +47,7 @@ def points(contents: Contents, dynamics: Dynamics) -> figure:
         called = [plan.name(label)[:_LETTERS] for label in classes.labels.tolist()]
         columns["called"] = [called[code] for code in classes.codes[samples].tolist()]
         rows["class"] = "@called"
-    plot, mapper = _score_map()
+    plot, mapper = _score_map(float(columns["x"].max()))
     marks = plot.scatter(
         "x",
         "y",
@@ -69,12 +76,15 @@ def cells(cells: Cells) -> dict[str, figure]:
         "alpha": np.ones(cells.number.size, np.float32),
     }
     rows = {
-        "samples": "@all{0,0}",
         "mean score": "@score{0.00}",
         "confidence": "@bottom{0.000} to @top{0.000}",
         "variability": "@left{0.0000} to @right{0.0000}",
     }
-    made = {"map-number": _number_map(int(cells.number.max(initial=1))), "map-score": _score_map()}
+    end = float(columns["right"].max())
+    made = {
+        "map-number": _number_map(end, int(cells.number.max())),
+        "map-score": _score_map(end),
+    }
     for name, (plot, mapper) in made.items():
         marks = plot.quad(
             left="left",
@@ -86,35 +96,37 @@ def cells(cells: Cells) -> dict[str, figure]:
             fill_alpha="alpha",
             line_color=None,
         )
-        add_hover(plot, [marks], rows)
+        shown = "@number{0,0}" if name == "map-number" else "@all{0,0}"
+        add_hover(plot, [marks], {"samples": shown} | rows)
         _mark(plot)
     return {name: plot for name, (plot, _) in made.items()}
 
 
-def _number_map(most: int) -> tuple[figure, ColorMapper]:
+def _number_map(end: float, most: int) -> tuple[figure, ColorMapper]:
     mapper = LogColorMapper(
         palette=DENSITY, low=1, high=max(most, 2), nan_color=_NOTHING, name="map-colours"
     )
-    return _map(mapper, "Samples", LogTicker(desired_num_ticks=4)), mapper
+    return _map(end, mapper, "Samples", FixedTicker(ticks=_NUMBERS)), mapper
 
 
-def _score_map() -> tuple[figure, ColorMapper]:
+def _score_map(end: float) -> tuple[figure, ColorMapper]:
     mapper = LinearColorMapper(palette=DIVERGING, low=-1, high=1, nan_color=GREY)
-    return _map(mapper, "Score", BasicTicker(desired_num_ticks=5)), mapper
+    return _map(end, mapper, "Score", BasicTicker(desired_num_ticks=5)), mapper
 
 
-def _map(mapper: ColorMapper, title: str, ticker: Any) -> figure:
-    """An empty map with what its colours mean above it."""
+def _map(end: float, mapper: ColorMapper, title: str, ticker: Any) -> figure:
+    """An empty map up to a variability, with what its colours mean above it."""
     plot = blank(
         x="Variability of p",
         y="Confidence: mean of p",
         height=420,
-        x_range=(-0.005, SPREAD + 0.005),
+        x_range=(-0.005, max(end, 0.1) + 0.005),
     )
     plot.y_range.update(start=-0.01, end=1.01)
     bar = ColorBar(
         color_mapper=mapper,
         ticker=ticker,
+        formatter=NumeralTickFormatter(format="0,0.[0]"),
         title=title,
         orientation="horizontal",
         height=10,

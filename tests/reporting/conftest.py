@@ -10,7 +10,8 @@ from reporting import runs
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     ids = [f"picture-{sample:03}" for sample in range(runs.NUM_TRAIN)]
-    return runs.write(tmp_path_factory.mktemp("run") / "run.zarr", train_ids=ids)
+    path = tmp_path_factory.mktemp("run") / "run.zarr"
+    return runs.write(path, train_ids=ids, loss="cross-entropy")
 
 
 @pytest.fixture(scope="session")

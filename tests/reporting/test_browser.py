@@ -21,7 +21,10 @@ const ink = (root) => {
   for (const each of root.querySelectorAll("*")) {
     if (each.shadowRoot && ink(each.shadowRoot)) return true;
     if (each instanceof HTMLCanvasElement && each.width && each.height) {
-      const { data } = each.getContext("2d").getImageData(0, 0, each.width, each.height);
+      const copy = new OffscreenCanvas(each.width, each.height);
+      const context = copy.getContext("2d", { willReadFrequently: true });
+      context.drawImage(each, 0, 0);
+      const { data } = context.getImageData(0, 0, each.width, each.height);
       if (data.some((value) => value > 0)) return true;
     }
   }
@@ -35,6 +38,14 @@ for (const each of Bokeh.documents) {
   if (model) return Array.from(model.data[arguments[1]] ?? []);
 }
 return null;
+"""
+PLACE = """
+for (const view of Bokeh.index) {
+  if (!arguments[0].contains(view.el)) continue;
+  const { left, top } = view.el.getBoundingClientRect();
+  const { x_scale, y_scale } = view.frame;
+  return [left + x_scale.compute(arguments[1]), top + y_scale.compute(arguments[2])];
+}
 """
 TOOLTIP = """
 const texts = [];
@@ -164,6 +175,46 @@ def test_a_sample_is_found_by_index_and_by_id(page, run):
     assert page.complaints() == []
 
 
+def test_the_map_shows_the_class_and_the_sample(page, run):
+    samples, across, upwards = (page.data("map", column) for column in ("sample", "x", "y"))
+    p = np.exp(-ltc.open_store(run).read("train").astype(np.float64))
+    assert samples == list(range(runs.NUM_TRAIN))
+    np.testing.assert_allclose(across, p.std(axis=0), atol=1e-6)
+    np.testing.assert_allclose(upwards, p.mean(axis=0), atol=1e-6)
+    page.search("17")
+    page.wait(lambda: page.data("marked-place", "x"))
+    assert page.data("marked-place", "x") == pytest.approx([p[:, 17].std()], abs=1e-6)
+    assert page.data("marked-place", "y") == pytest.approx([p[:, 17].mean()], abs=1e-6)
+    page.search("no sample")
+    page.wait(lambda: page.data("marked-place", "x") == [])
+    Select(page.find("#class-select")).select_by_visible_text("dog")
+    page.wait(lambda: page.data("map", "alpha")[1] == 1)
+    pale = [alpha < 0.1 for alpha in page.data("map", "alpha")]
+    assert pale == [sample % runs.NUM_CLASSES != 1 for sample in samples]
+    (told,) = hover(page, "map", across[16], upwards[16])
+    words = " ".join(told.split())
+    assert words.startswith("training sample: 16 score: ")
+    assert f"class: dog confidence: {upwards[16]:.2f} variability: {across[16]:.2f}" in words
+    assert words.count("training sample") <= 5  # of many at one place
+    assert page.complaints() == []
+
+
+def test_cells_of_the_map_show_the_class(browser, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("ltc.reporting.dynamics.MOST_POINTS", 100)
+    page = Page(browser, ltc.report(run, tmp_path / "report.html"))
+    everything = page.data("map", "all")
+    assert sum(everything) == runs.NUM_TRAIN
+    assert page.data("map", "number") == everything
+    Select(page.find("#class-select")).select_by_visible_text("2")
+    page.wait(lambda: page.data("map", "number") != everything)
+    number = np.nan_to_num(np.array(page.data("map", "number"), np.float64))
+    assert number.sum() == runs.NUM_TRAIN / runs.NUM_CLASSES
+    assert [alpha < 0.2 for alpha in page.data("map", "alpha")] == (number == 0).tolist()
+    for name in ("map-number", "map-score"):
+        page.wait(lambda name=name: page.run(INK, page.find(f"#plot-{name}")))
+    assert page.complaints() == []
+
+
 def test_a_keyboard_is_enough(page):
     page.find("body").send_keys(Keys.TAB)
     reached = []
@@ -238,9 +289,9 @@ def test_what_comes_from_outside_stays_text(browser, hostile_run, tmp_path):
         )
         strong = page.find("#class-found strong").get_property("textContent")
         assert strong == runs.HOSTILE_CLASSES[group]
-    told = hover_over_classes(page)
+    told = [text for place in range(3) for text in hover(page, "classes", place, 0.5)]
     assert "MARKUP" not in told
-    assert any(name in text for text in told for name in runs.HOSTILE_CLASSES)
+    assert all(any(name in text for text in told) for name in runs.HOSTILE_CLASSES)
     for each in page.all("details:not([open])"):
         page.run("arguments[0].open = true", each)
     assert page.run("return window.hacked") is None
@@ -248,20 +299,17 @@ def test_what_comes_from_outside_stays_text(browser, hostile_run, tmp_path):
     assert page.complaints() == []
 
 
-def hover_over_classes(page):
-    """Texts of the tooltips that a pointer on the plot of the classes brings up."""
-    plot = page.find("#plot-classes")
+def hover(page, name, x, y):
+    """Texts of the tooltips that a pointer brings up at a place of a plot, in its own units."""
+    plot = page.find(f"#plot-{name}")
     page.run("arguments[0].scrollIntoView({block: 'center'})", plot)
     page.wait(lambda: page.run(INK, plot))
-    box = page.run(
-        "const box = arguments[0].getBoundingClientRect();"
-        "return [box.x, box.y, box.width, box.height]",
-        plot,
-    )
-    for step in range(3, 10):
-        place = {"x": box[0] + box[2] * step / 10, "y": box[1] + box[3] * 0.3}
-        page.browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", **place})
-        time.sleep(0.1)
-        if any(told := page.run(TOOLTIP)):
-            return told
-    return []
+    across, down = page.run(PLACE, plot, x, y)
+
+    def told():
+        for nudge in (0, 1):  # a pointer that stays says nothing
+            moved = {"type": "mouseMoved", "x": across + nudge, "y": down}
+            page.browser.execute_cdp_cmd("Input.dispatchMouseEvent", moved)
+        return page.run(TOOLTIP)
+
+    return page.wait(told)

@@ -65,9 +65,16 @@ def test_it_says_what_there_is(write, run):
     assert "cat" in page.texts
     assert "2" in page.texts  # a class without a name
     figures = json.loads(page.scripts["report-figures"])
-    assert {"observed", "losses", "scores", "classes", "takes", "shares", "stability"} <= set(
-        figures
-    )
+    assert {
+        "observed",
+        "losses",
+        "map",
+        "scores",
+        "classes",
+        "takes",
+        "shares",
+        "stability",
+    } <= set(figures)
     plots = [each for each in page.of("div") if "data-figure" in each]
     assert {each["data-figure"] for each in plots} == set(figures)
     assert all(each["role"] == "img" and len(each["aria-label"]) > 20 for each in plots)
@@ -130,6 +137,60 @@ def test_few_checkpoints_leave_parts_out_and_say_why(write, tmp_path):
     assert page.text.count(f"Not shown: {reason}") == 2
     with pytest.raises(ArgumentValueError, match=reason):
         write(tmp_path / "run.zarr")
+
+
+def table(page, caption):
+    """Rows of the table that has this caption, as texts."""
+    texts = [text for text in page.texts if text.strip()]
+    return texts[texts.index(caption) + 1 :]
+
+
+def test_the_data_map_says_where_samples_are(write, run):
+    page = write(run)
+    losses = ltc.open_store(run).read("train").astype(np.float64)
+    p = np.exp(-losses)
+    confidence, variability = p.mean(axis=0), p.std(axis=0)
+    cells = table(page, "Samples on the map")
+    assert cells[1:6] == [
+        f"variability {0:.1f} to {0.1:.1f}",
+        *(f"{k / 10:.1f} to {(k + 1) / 10:.1f}" for k in range(1, 5)),
+    ]
+    counts = np.histogram2d(confidence, variability, (np.linspace(0, 1, 6), np.linspace(0, 0.5, 6)))
+    for row, texts in enumerate(np.reshape(cells[6:36], (5, 6)).tolist()):
+        low = (4 - row) / 5
+        assert texts[0] == f"{low:.1f} to {low + 0.2:.1f}"
+        assert texts[1:] == [f"{count:.0f}" for count in counts[0][4 - row]]
+    figures = json.loads(page.scripts["report-figures"])
+    assert "map" in figures
+    assert "Beta draws as DUAL does" in page.text
+    assert "Coverage takes as many from each of 20 clusters" in page.text
+
+
+def test_losses_that_may_not_be_cross_entropy_have_no_map(write, tmp_path):
+    runs.write(tmp_path / "run.zarr")
+    page = write(tmp_path / "run.zarr")
+    reason = "kind 'confidence' needs hard-label cross-entropy"
+    assert f"Not shown: {reason}" in page.text
+    assert f"The strategy beta is not shown: {reason}" in page.text
+    assert "map" not in json.loads(page.scripts["report-figures"])
+    assert "Not shown" not in write(tmp_path / "run.zarr", loss="cross-entropy").text
+
+
+def test_a_strategy_that_takes_too_long_is_left_out_and_said(write, run, monkeypatch):
+    monkeypatch.setattr("ltc.reporting.contents.CLUSTERED", 240 * 12 - 1)
+    text = write(run).text
+    assert "The strategy coverage is not shown: clusters of 240 trajectories take longer" in text
+    assert "Coverage takes" not in text
+
+
+def test_losses_too_few_for_the_map_are_counted(write, tmp_path):
+    """And DUAL's windows of ten checkpoints, which six are too few for."""
+    losses = np.random.default_rng(0).random((6, 30))
+    losses[1:, 4] = losses[:, 9] = np.nan
+    ltc.write_store(tmp_path / "run.zarr", losses, losses[:, :5], loss="cross-entropy")
+    text = write(tmp_path / "run.zarr").text
+    assert "2 of the samples have no place: fewer than two losses." in text
+    assert "beta is not shown: DUAL's score needs losses at 10 checkpoints at least" in text
 
 
 def test_no_sample_has_a_score(write, run):
@@ -197,6 +258,7 @@ def test_pictures_are_asked_for_and_described(write, run):
         ({"class_names": "cat"}, ArgumentTypeError, "class_names must be a sequence .* got str"),
         ({"pictures": "folder"}, ArgumentTypeError, "pictures must be a function .* got str"),
         ({"fraction": 2}, ArgumentValueError, "fraction must lie in 0..1, got 2"),
+        ({"loss": "mse"}, ArgumentValueError, "loss must be 'cross-entropy' or None, got 'mse'"),
         ({"cutoff": -1}, ArgumentValueError, "cutoff must lie in 0..1, got -1"),
     ],
 )

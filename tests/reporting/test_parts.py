@@ -12,6 +12,7 @@ import ltc
 from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.reporting.chosen import choose_extremes, choose_queries
 from ltc.reporting.classes import EDGES, SHARES, describe_classes
+from ltc.reporting.dynamics import Dynamics, cells_of
 from ltc.reporting.packing import Budget, pack, pack_text, packed_scores
 from ltc.reporting.pictures import picture_source
 from ltc.reporting.takes import take_all
@@ -71,6 +72,77 @@ def test_takes_are_what_select_takes(scores):
             assert each.histogram[code].sum() == defined.size
             assert each.mean[code] == pytest.approx(defined.mean())
     assert take_all(scores, classes, fraction=0.2, cutoff=0)[1].strategy == "top"
+
+
+def test_strategies_that_need_more_take_what_select_takes(scores):
+    """Beta by DUAL's scores, coverage by clusters; both are described by the scores shown."""
+    classes = describe_classes(scores.values, scores.labels)
+    random = np.random.default_rng(5)
+    confidence, variability, dual = random.random((3, 500), np.float32)
+    clusters = random.integers(0, 4, 500, dtype=np.int32)
+    found = take_all(
+        scores,
+        classes,
+        fraction=0.2,
+        cutoff=0.3,
+        dynamics=Dynamics(confidence, variability, dual),
+        clusters=clusters,
+    )
+    assert [each.title for each in found][4:] == ["beta", "coverage, cutoff 0.3"]
+    beta = ltc.Scores(dual, scores.labels).select(
+        fraction=0.2, strategy="beta", confidence=confidence
+    )
+    covering = {"fraction": 0.2, "strategy": "coverage", "clusters": clusters, "cutoff": 0.3}
+    for each, indices in zip(
+        found[4:], (beta.indices, scores.select(**covering).indices), strict=True
+    ):
+        for code, label in enumerate(classes.labels):
+            of_class = indices[scores.labels[indices] == label]
+            values = scores.values[of_class]
+            assert each.balanced[code] == of_class.size
+            expected = np.histogram(values[~np.isnan(values)], EDGES)[0]
+            np.testing.assert_array_equal(each.histogram[code], expected)
+    free = scores.select(**covering, balance=None)
+    np.testing.assert_array_equal(
+        found[5].free, [(free.labels == label).sum() for label in classes.labels]
+    )
+    unlabelled = ltc.Scores(scores.values)
+    found = take_all(
+        unlabelled,
+        describe_classes(unlabelled.values, None),
+        fraction=0.2,
+        cutoff=0,
+        dynamics=Dynamics(confidence, variability, None),
+    )
+    assert [each.strategy for each in found] == ["random", "top", "stratified"]
+
+
+def test_cells_of_the_map_are_a_histogram(scores):
+    random = np.random.default_rng(6)
+    confidence, variability = random.random(500, np.float32), random.random(500, np.float32) / 2
+    confidence[4], variability[4] = 1, 0.5  # the last edges count below
+    confidence[8] = variability[8] = np.nan
+    found = cells_of(Dynamics(confidence, variability, None), scores.values, 7)
+    edges = (np.linspace(0, 0.5, 8), np.linspace(0, 1, 8))
+    place = ~np.isnan(confidence)
+    where = (variability[place], confidence[place])
+    counts = np.histogram2d(*where, edges)[0]
+    assert found.number.sum() == 499
+    assert (counts > 0).sum() == found.number.size
+    np.testing.assert_array_equal(counts[found.columns, found.rows], found.number)
+    values = scores.values[place].astype(np.float64)
+    known = ~np.isnan(values)
+    places = tuple(each[known] for each in where)
+    with np.errstate(invalid="ignore"):
+        means = np.histogram2d(*places, edges, weights=values[known])[0]
+        means /= np.histogram2d(*places, edges)[0]
+    np.testing.assert_allclose(found.mean, means[found.columns, found.rows])
+    classes = describe_classes(scores.values, scores.labels)
+    by_class = found.by_class(classes.codes, classes.number)
+    for code, label in enumerate(classes.labels):
+        inside = scores.labels[place] == label
+        counts = np.histogram2d(*(each[inside] for each in where), edges)[0]
+        np.testing.assert_array_equal(by_class[code], counts[found.columns, found.rows])
 
 
 def test_extremes_are_ranked_by_value_then_index():
