@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from ltc.difficulty_plan import DifficultyPlan, plan_difficulty
+from ltc.difficulty_pass import finish, score_samples
+from ltc.difficulty_plan import plan_difficulty
 from ltc.errors import ArgumentTypeError
-from ltc.lost_losses import warn_of_lost_losses
-from ltc.score_pass import package_version
-from ltc.scores import Scores
 from ltc.store import Store, open_store
 from ltc.store.scores import write_scores
-from ltc.tiles import parse_memory, plan_tiling, share_tiles, work_through_tiles
-from ltc_kernels import thread_count
-from ltc_kernels.difficulty_kinds import FORGETTING, OF_LOSSES, WINDOWED
+from ltc.tiles import parse_memory
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from distributed import Client
 
-    from ltc.difficulty_plan import Kind
-
-BYTES_PER_SAMPLE: Final = 96  # of a tile, in the kernel beside the losses
-WORKSPACE: Final = 32 * 2**20  # bytes for columns in float64 and for blocks of p, all threads
+    from ltc.difficulty_plan import DifficultyPlan, Kind
+    from ltc.scores import Scores
 
 
 @overload
@@ -43,6 +35,7 @@ def difficulty(
     memory_limit: str | int = "512MB",
     save: str | None = None,
     progress: bool = False,
+    client: Client | None = None,
 ) -> Scores: ...
 
 
@@ -58,6 +51,7 @@ def difficulty(
     memory_limit: str | int = "512MB",
     save: str | None = None,
     progress: bool = False,
+    client: Client | None = None,
 ) -> dict[str, Scores]: ...
 
 
@@ -72,6 +66,7 @@ def difficulty(
     memory_limit: str | int = "512MB",
     save: str | None = None,
     progress: bool = False,
+    client: Client | None = None,
 ) -> Scores | dict[str, Scores]:
     """Score every training sample by how hard it was to learn, as other papers do.
 
@@ -113,7 +108,7 @@ def difficulty(
     used like any other here: leave it out with ``checkpoints=slice(1, None)`` to compare with
     theirs.
 
-    It is computed on the CPU, bound by reading; there is no form for a GPU.
+    It is computed on the CPU; there is no form for a GPU.
 
     Parameters
     ----------
@@ -137,6 +132,10 @@ def difficulty(
         Keep the scores in the store under this name; of several kinds, each as ``NAME-KIND``.
     progress : bool
         Show a progress bar.
+    client : distributed.Client, optional
+        Let the workers of a Dask cluster do it; scores are the same bits. The store must be a path
+        or an address that all of them reach. With `save` they write the scores, and what an earlier
+        call with the same arguments has left undone is all that is done.
 
     Returns
     -------
@@ -155,6 +154,8 @@ def difficulty(
     ArgumentValueError, ArgumentTypeError
         An argument that doesn't fit the store, too few checkpoints, or losses that a kind can't be
         made of: not known to be cross-entropy, or negative.
+    DistributedError
+        The cluster is gone, or its workers died of a task.
 
     Examples
     --------
@@ -174,6 +175,23 @@ def difficulty(
     kinds = (kind,) if isinstance(kind, str) else kind
     memory = parse_memory(memory_limit)
     plan = plan_difficulty(store, kinds, checkpoints, window, classes, loss, memory)
+    names = None
+    if save is not None:
+        names = {each: save if isinstance(kind, str) else f"{save}-{each}" for each in plan.kinds}
+    if client is None:
+        found = _on_this_machine(plan, names, progress=progress)
+    else:
+        from ltc.distributed.difficulty import difficulty_on_cluster
+
+        found = difficulty_on_cluster(plan, client, names, progress=progress)
+    return found[kind] if isinstance(kind, str) else found
+
+
+def _on_this_machine(
+    plan: DifficultyPlan, names: dict[str, str] | None, *, progress: bool
+) -> dict[str, Scores]:
+    """Score all samples by each kind, and keep the scores under these names."""
+    store = plan.store
     with tqdm(
         total=store.num_train,
         desc="difficulty",
@@ -182,119 +200,7 @@ def difficulty(
         disable=not progress,
     ) as bar:
         values, missing = score_samples(plan, bar)
-    found = finish(plan, values, missing)
-    if save is not None:
-        for name, scores in found.items():
-            kept = save if isinstance(kind, str) else f"{save}-{name}"
-            write_scores(store.place, kept, scores.values, scores.metadata)
-    return found[kind] if isinstance(kind, str) else found
-
-
-def finish(plan: DifficultyPlan, values: NDArray[np.float32], missing: int) -> dict[str, Scores]:
-    """Make scores of what was computed of all samples.
-
-    Parameters
-    ----------
-    plan : DifficultyPlan
-        What was asked for.
-    values : float32 array [kind, N]
-        What `DifficultyPlan.score` made of every range of samples.
-    missing : int
-        How many losses of the checkpoints used are missing.
-
-    Raises
-    ------
-    ArgumentValueError
-        A loss is negative, and a kind is made of p.
-    """
-    store = plan.store
-    checked = plan.check(values)
-    lost = warn_of_lost_losses(store, plan.rows, {"train": missing}, stacklevel=4)
-    labels, ids = store.labels("train"), store.ids("train")
-    found = {}
-    for kind, row in zip(plan.kinds, checked, strict=True):
-        metadata = _metadata(plan, kind, row, missing) | {"lost": lost, "device": "cpu"}
-        found[kind] = Scores(row, labels, ids, metadata)
+    found = finish(plan, values, missing, stacklevel=5)
+    for kind, name in (names or {}).items():
+        write_scores(store.place, name, found[kind].values, found[kind].metadata)
     return found
-
-
-def score_samples(
-    plan: DifficultyPlan, bar: Any, samples: slice | None = None, *, alone: bool = False
-) -> tuple[NDArray[np.float32], int]:
-    """Score a range of training samples; the same bits whichever the range.
-
-    Parameters
-    ----------
-    plan : DifficultyPlan
-        What was asked for.
-    bar : tqdm
-        Shows the progress.
-    samples : slice, optional
-        A range of whole chunks; all by default.
-    alone : bool
-        Whether to use no thread but the calling one.
-
-    Returns
-    -------
-    values : float32 array [kind, n]
-        In the order of `DifficultyPlan.computed`; what `finish` takes, of all ranges together.
-    missing : int
-        How many losses of these samples are missing.
-    """
-    store = plan.store
-    picked = slice(0, store.num_train) if samples is None else samples
-    values = np.empty((len(plan.computed), picked.stop - picked.start), dtype=np.float32)
-    # For one thread, tiles are as narrow as for two: they stay in the cache.
-    threads = 1 if not store.in_pieces("train") else 2 if alone else thread_count()
-    tiling = plan_tiling(
-        store.num_train,
-        store.chunk_samples,
-        len(plan.rows),
-        threads=threads,
-        memory=plan.memory - WORKSPACE,
-        per_sample=BYTES_PER_SAMPLE,
-    )
-    missing = 0
-    one_at_a_time = threading.Lock()
-
-    def work(begin: int, losses: NDArray[np.float16], found: int) -> None:
-        nonlocal missing
-        end = begin + losses.shape[1]
-        values[:, begin - picked.start : end - picked.start] = plan.score(losses)
-        with one_at_a_time:
-            missing += found
-            bar.update(end - begin)
-
-    if alone:
-        work_through_tiles(store, plan.rows, tiling.width, work, picked)
-    else:
-        share_tiles(store, plan.rows, tiling, work, picked)
-    return values, missing
-
-
-def _metadata(
-    plan: DifficultyPlan, kind: str, values: NDArray[np.float32], missing: int
-) -> dict[str, Any]:
-    """How the scores were made, as JSON values."""
-    store, commits = plan.store, [plan.store.commits[t] for t in plan.rows]
-    options: dict[str, Any] = {}
-    if kind in WINDOWED:
-        options["window"] = plan.window
-    if kind in FORGETTING:
-        options["classes"] = plan.classes
-    if kind not in OF_LOSSES:
-        options["loss"] = "cross-entropy, claimed" if plan.claimed else "cross-entropy"
-    return {
-        "kind": kind,
-        **options,
-        "groups": "class",
-        "revision": store.revision,
-        "committed": store.committed,
-        "checkpoints": [float(store.checkpoints[t]) for t in plan.rows],
-        "left_out": [float(store.checkpoints[t]) for t in plan.left_out],
-        "modes": {"train": sorted({commit.train.mode for commit in commits})},
-        "missing": {"train": missing},
-        "undefined": int(np.isnan(values).sum()),
-        "store": store.path,
-        "version": package_version(),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ltc.store import Store
 
-__all__ = ["KINDS", "DifficultyPlan", "Kind", "plan_difficulty"]
+__all__ = ["KINDS", "DifficultyPlan", "Kind", "Negative", "plan_difficulty"]
 
 Kind = Literal[
     "cumulative-loss",
@@ -38,6 +38,19 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 LEAST: Final = "least-loss"  # which tells whether a loss is negative
+
+
+class Negative(NamedTuple):
+    """Samples with a negative loss: the first of them, its least loss, and how many there are."""
+
+    first: int
+    least: float
+    number: int
+
+    def __or__(self, other: Negative) -> Negative:
+        """Return what there is of both."""
+        first, second = sorted((self, other))
+        return Negative(first.first, first.least, first.number + second.number)
 
 
 @dataclass(frozen=True)
@@ -97,30 +110,32 @@ class DifficultyPlan:
         )
         return values
 
-    def check(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the scores of all samples by the kinds asked for, [kind, N].
+    def negative(self, values: NDArray[np.float32], begin: int = 0) -> Negative | None:
+        """Return what there is of negative losses, of which exp(-loss) is no probability, if any.
 
         Parameters
         ----------
-        values : float32 array [kind, N]
-            From `score`, of the whole split.
-
-        Raises
-        ------
-        ArgumentValueError
-            A loss is negative, so exp(-loss) is no probability.
+        values : float32 array [kind, n]
+            From `score`.
+        begin : int
+            The first of these samples.
         """
-        if self.computed != self.kinds:
-            least = values[-1]
-            negative = np.flatnonzero(least < 0)
-            if negative.size:
-                first = int(negative[0])
-                raise ArgumentValueError(
-                    f"kind {self._of_probabilities()!r} needs losses of at least 0, for which "
-                    f"p = exp(-loss) is a probability, got {least[first]:g} at sample {first} "
-                    f"({counted(negative.size, 'sample')} in all)"
-                )
-        return values[: len(self.kinds)]
+        if self.computed == self.kinds:
+            return None
+        least = values[-1]
+        found = np.flatnonzero(least < 0)
+        if not found.size:
+            return None
+        return Negative(begin + int(found[0]), float(least[found[0]]), int(found.size))
+
+    def check(self, negative: Negative | None) -> None:
+        """Raise `ArgumentValueError` if there are negative losses."""
+        if negative is not None:
+            raise ArgumentValueError(
+                f"kind {self._of_probabilities()!r} needs losses of at least 0, for which "
+                f"p = exp(-loss) is a probability, got {negative.least:g} at sample "
+                f"{negative.first} ({counted(negative.number, 'sample')} in all)"
+            )
 
     def _of_probabilities(self) -> str:
         return next(kind for kind in self.kinds if kind not in OF_LOSSES)

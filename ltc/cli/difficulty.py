@@ -11,10 +11,13 @@ from ltc.cli.arguments import (
     MemoryLimit,
     Run,
     SaveAs,
+    Scheduler,
     ScoresFile,
+    Workers,
     checked_output,
     parse_checkpoints,
 )
+from ltc.cli.clusters import cluster_client
 from ltc.cli.scores import show_scores
 from ltc.difficulty_plan import Kind
 
@@ -35,6 +38,8 @@ def difficulty(
     memory_limit: MemoryLimit = "512MB",
     save: SaveAs = None,
     output: ScoresFile = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Score every training sample by a measure of difficulty.
 
@@ -59,20 +64,23 @@ def difficulty(
       ltc difficulty run.zarr --kind mean-loss
       ltc difficulty run.zarr --kind dual --checkpoints 1:31 --save dual
       ltc difficulty run.zarr --kind confidence --loss cross-entropy -o c.npz
+      ltc difficulty run.zarr --kind mean-loss --workers 4 --save mean
     """
     from ltc.difficulty import difficulty as compute
     from ltc.score_files import SUFFIXES
 
     path = None if output is None else checked_output(output, SUFFIXES)
-    scores = compute(
-        run,
-        kind,
-        checkpoints=parse_checkpoints(checkpoints),
-        window=window,
-        classes=classes,
-        loss=loss,
-        memory_limit=memory_limit,
-        save=save,
-        progress=sys.stderr.isatty(),
-    )
+    with cluster_client(scheduler, workers) as client:
+        scores = compute(
+            run,
+            kind,
+            checkpoints=parse_checkpoints(checkpoints),
+            window=window,
+            classes=classes,
+            loss=loss,
+            memory_limit=memory_limit,
+            save=save,
+            progress=sys.stderr.isatty(),
+            client=client,
+        )
     show_scores(scores, run, save, path)

@@ -129,6 +129,9 @@ class UnfinishedRun:
         Of the store, as it was opened.
     description : mapping
         All that the scores depend on, as JSON values; an earlier run goes on if it had the same.
+    beside : UnfinishedRun, optional
+        A run of the same process for other scores of the store, which is locked as a whole on a
+        disk: they share the lock, and are released together.
 
     Attributes
     ----------
@@ -152,7 +155,13 @@ class UnfinishedRun:
     """
 
     def __init__(
-        self, place: Place, name: str, revision: str, description: Mapping[str, Any]
+        self,
+        place: Place,
+        name: str,
+        revision: str,
+        description: Mapping[str, Any],
+        *,
+        beside: UnfinishedRun | None = None,
     ) -> None:
         check_score_name(name)
         place.check_writable()
@@ -164,7 +173,12 @@ class UnfinishedRun:
         self._name = name
         self._description = json_values(description)
         self._store = place.zarr_store()
-        self._objects: Any = place.lock("scores", f"scores/{name}/{ROOT}", fsync=False)
+        shared = beside is not None and isinstance(beside._objects, LocalFiles)
+        self._objects: Any = (
+            beside._objects
+            if beside is not None and shared
+            else place.lock("scores", f"scores/{name}/{ROOT}", fsync=False)
+        )
         try:
             run, self.begun_anew = self._adopt()
             path = f"scores/{name}" if self._objects.owner else f"scores/.{name}.{run}"
@@ -213,6 +227,14 @@ class UnfinishedRun:
             self._objects.move(path, f"scores/{self._name}")
         else:
             self._objects.switch(document)
+
+    def discard(self) -> None:
+        """Remove what was written, which is good for nothing; at an address it stays, unfinished.
+
+        There it is in the place of the scores, and whoever saves others of that name replaces it.
+        """
+        if isinstance(self._objects, LocalFiles):
+            self._objects.remove(self.writer.path)
 
     def release(self) -> None:
         """Let another run have the scores."""

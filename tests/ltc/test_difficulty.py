@@ -5,38 +5,17 @@ import math
 import naive_difficulty
 import numpy as np
 import pytest
+from difficulty_cases import CLASSES, make, negative_losses, scattered_gaps
 from tqdm.auto import tqdm
 
 import ltc
 from assertions import assert_scores_close
-from kernels import cases
 from ltc import tiles
 from ltc.cli import main
-from ltc.difficulty import finish, score_samples
+from ltc.difficulty_pass import finish, score_samples
 from ltc.difficulty_plan import KINDS, certain_bounds, plan_difficulty
 from ltc.errors import ArgumentIndexError, ArgumentTypeError, ArgumentValueError, StoreCorruptError
 from ltc.selection.ranking import best_first
-
-CLASSES = 7
-
-
-def make(path, *, checkpoints=12, train=300, change=None, loss="cross-entropy", **options):
-    """Write a store; return it with its training losses as stored."""
-    x = cases.trajectories(checkpoints, train, seed=1).astype(np.float32)
-    if change is not None:
-        change(x)
-    labels = np.arange(train) % CLASSES
-    val = cases.trajectories(checkpoints, 20, seed=2)
-    options = {"train_labels": labels, "val_labels": np.arange(20) % CLASSES} | options
-    ltc.write_store(path, x, val, loss=loss, **options)
-    store = ltc.open_store(path)
-    return store, store.read("train")
-
-
-def scattered_gaps(x):
-    x[np.random.default_rng(8).random(x.shape) < 0.05] = np.nan
-    x[4:] = np.where(np.arange(x.shape[1]) == 3, np.nan, x[4:])
-    x[:, 5] = np.nan
 
 
 def expected(kind, losses, window=10, classes=CLASSES):
@@ -177,10 +156,7 @@ def test_losses_that_were_given_to_a_recorder(tmp_path):
 
 
 def test_negative_losses(tmp_path):
-    def change(x):
-        x[3, [7, 40]] = [-0.5, -2]
-
-    store, _ = make(tmp_path / "run.zarr", change=change)
+    store, _ = make(tmp_path / "run.zarr", change=negative_losses)
     assert ltc.difficulty(store, "final-loss").values.shape == (300,)
     with pytest.raises(
         ArgumentValueError,
