@@ -11,6 +11,10 @@ For a window of J values that shift is a member, so its distance from the mean i
 sqrt(J - 1) standard deviations (Samuelson 1968), and one pass loses no more than log2(J) bits of
 the squares. Sums run over `TILE` checkpoints, and those are added with compensation.
 
+Of T checkpoints cut into stretches of J, a window is a suffix of one and a prefix of the next: with
+the last value of the first as the shift of both, which all these windows have, each value is added
+twice and not J times, and none is ever taken out of a sum.
+
 States: let a loss below ``right`` be right for certain, one above ``wrong`` wrong, and any between
 them either. The fewest changes from right to wrong come of giving each open state that of the
 certain one before it: they are the certain wrong states whose last certain state was right. The
@@ -20,6 +24,8 @@ are taken greedily from the first checkpoint on.
 The mean of a column with a gap is NaN; the caller does that column again
 (`ltc_kernels.cpu.difficulty_rows`).
 """
+
+import math
 
 import numpy as np
 from numba import njit, types
@@ -116,39 +122,71 @@ def _store_probability(values, i, out, row):
 
 
 @njit(nogil=True, cache=True)
-def _describe_windows(doubts, window, i, out):
-    """Mean over all windows of the standard deviation, and of it times the mean of ``1 - p``."""
+def _describe_windows(doubts, window, sums, i, out):
+    """Mean over all windows of the standard deviation, and of it times the mean of ``1 - p``.
+
+    Checkpoints are cut into stretches of ``window``. The windows that begin in one are a suffix of
+    it and a prefix of the next; ``sums`` [2 J, LANES] holds those of all suffixes.
+    """
     num_windows = doubts.shape[0] - window + 1
     share = splat(np.float32(1 / window))
-    freedom = splat(np.float32(window - 1))
     spreads = splat(ZERO)
     lost_spreads = splat(ZERO)
     products = splat(ZERO)
     lost_products = splat(ZERO)
-    for first in range(num_windows):
-        last = load(doubts, first + window - 1, 0)
+    for stretch in range(0, num_windows, window):
+        last = load(doubts, stretch + window - 1, 0)
+        _sum_suffixes(doubts, stretch, window, last, sums)
         moved = splat(ZERO)
         squares = splat(ZERO)
         lost_moved = splat(ZERO)
         lost_squares = splat(ZERO)
-        for begin in range(first, first + window - 1, TILE):
+        for begin in range(0, min(window, num_windows - stretch), TILE):
             part = splat(ZERO)
             part_squares = splat(ZERO)
-            for t in range(begin, min(begin + TILE, first + window - 1)):
-                change = load(doubts, t, 0) - last
-                part = part + change
-                part_squares = fma(change, change, part_squares)
+            part_spreads = splat(ZERO)
+            part_products = splat(ZERO)
+            for k in range(begin, min(begin + TILE, window, num_windows - stretch)):
+                all_moved = load(sums, k, 0) + (moved + part)
+                all_squares = load(sums, window + k, 0) + (squares + part_squares)
+                mean = all_moved * share  # relative to the last value of the stretch
+                centred = all_squares - all_moved * mean
+                centred = where_below(centred, splat(ZERO), splat(ZERO), centred)
+                spread = sqrt(centred)
+                part_spreads = part_spreads + spread
+                part_products = fma(spread, last + mean, part_products)
+                if stretch + window + k < doubts.shape[0]:
+                    change = load(doubts, stretch + window + k, 0) - last
+                    part = part + change
+                    part_squares = fma(change, change, part_squares)
             moved, lost_moved = add(moved, part, lost_moved)
             squares, lost_squares = add(squares, part_squares, lost_squares)
-        mean = moved * share  # relative to the last value
-        centred = squares - moved * mean
-        centred = where_below(centred, splat(ZERO), splat(ZERO), centred)
-        spread = sqrt(centred / freedom)
-        spreads, lost_spreads = add(spreads, spread, lost_spreads)
-        products, lost_products = add(products, spread * (last + mean), lost_products)
-    count = splat(np.float32(num_windows))
+            spreads, lost_spreads = add(spreads, part_spreads, lost_spreads)
+            products, lost_products = add(products, part_products, lost_products)
+    count = splat(np.float32(num_windows * math.sqrt(window - 1)))
     _store_probability(spreads / count, i, out, DYN_UNC)
     _store_probability(products / count, i, out, DUAL)
+
+
+@njit(nogil=True, cache=True)
+def _sum_suffixes(doubts, stretch, window, last, sums):
+    """``sums[k]``: of what each of the values from ``k`` on is from the last; then of the squares.
+    """
+    moved = splat(ZERO)
+    squares = splat(ZERO)
+    lost_moved = splat(ZERO)
+    lost_squares = splat(ZERO)
+    for end in range(window, 0, -TILE):
+        part = splat(ZERO)
+        part_squares = splat(ZERO)
+        for k in range(end - 1, max(end - TILE, 0) - 1, -1):
+            change = load(doubts, stretch + k, 0) - last
+            part = part + change
+            part_squares = fma(change, change, part_squares)
+            store(moved + part, sums, k, 0)
+            store(squares + part_squares, sums, window + k, 0)
+        moved, lost_moved = add(moved, part, lost_moved)
+        squares, lost_squares = add(squares, part_squares, lost_squares)
 
 
 @njit(nogil=True, cache=True)
@@ -188,6 +226,7 @@ def _describe(losses, window, right, wrong, probabilities, forgetting, begin, en
     ``probabilities`` is 0 for none, 1 for those of whole trajectories, 2 for windows too.
     """
     doubts = np.empty((losses.shape[0] if probabilities else 0, LANES), np.float32)
+    sums = np.empty((2 * window if probabilities > 1 else 0, LANES), np.float32)
     for block in range(begin, end, LANES):
         # The last block overlaps the one before it: the same sums, the same bits.
         i = min(block, losses.shape[1] - LANES)
@@ -195,7 +234,7 @@ def _describe(losses, window, right, wrong, probabilities, forgetting, begin, en
         if probabilities > 0:
             _describe_probabilities(losses, i, doubts, out)
         if probabilities > 1:
-            _describe_windows(doubts, window, i, out)
+            _describe_windows(doubts, window, sums, i, out)
         if forgetting:
             _describe_forgetting(losses, right, wrong, i, out)
 
