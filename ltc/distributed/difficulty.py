@@ -168,8 +168,8 @@ class _ClusterDifficulty:
                 )
                 for each in ranges
             )
-            for _, future in tasks.completed(calls):
-                (result,) = self.client.gather([future], direct=direct or None)
+            for call, future in tasks.completed(calls):
+                (result,) = tasks.results(call.what, [future], direct=direct)
                 tasks.release(future)
                 bar.update(result.samples.stop - result.samples.start)
                 if result.negative is not None:

@@ -11,8 +11,8 @@ For a window of J values that shift is a member, so its distance from the mean i
 sqrt(J - 1) standard deviations (Samuelson 1968), and one pass loses no more than log2(J) bits of
 the squares. Sums run over `TILE` checkpoints, and those are added with compensation.
 
-Of T checkpoints cut into stretches of J, a window is a suffix of one and a prefix of the next: with
-the last value of the first as the shift of both, which all these windows have, each value is added
+Of T checkpoints cut into stretches of J, a window is a suffix of one and a prefix of the next. The
+last value of the first is in all these windows, and the shift of both parts: each value is added
 twice and not J times, and none is ever taken out of a sum.
 
 States: let a loss below ``right`` be right for certain, one above ``wrong`` wrong, and any between
@@ -170,8 +170,7 @@ def _describe_windows(doubts, window, sums, i, out):
 
 @njit(nogil=True, cache=True)
 def _sum_suffixes(doubts, stretch, window, last, sums):
-    """``sums[k]``: of what each of the values from ``k`` on is from the last; then of the squares.
-    """
+    """``sums[k]``: of the distances of values from ``k`` on to the last; then of their squares."""
     moved = splat(ZERO)
     squares = splat(ZERO)
     lost_moved = splat(ZERO)

@@ -44,7 +44,7 @@ def assert_same(found, alone, path):
             np.testing.assert_array_equal(each.labels, alone[kind].labels)
             assert each.metadata == alone[kind].metadata
     assert ltc.open_store(path).verify().ok
-    assert not list((path / "scores").glob(".*-*"))
+    assert ltc.open_store(path).unfinished_scores() == []
 
 
 @pytest.mark.parametrize("change", [None, scattered_gaps], ids=["complete", "gaps"])
@@ -102,6 +102,25 @@ def test_a_run_that_ended_early_goes_on(tmp_path, client, scored, monkeypatch):
     found = ltc.difficulty(path, kinds, client=client, save="all")
     assert sorted(scored) == sorted({0, 70, 140, 210, 280} - written)
     assert_same(found, ltc.difficulty(path, kinds), path)
+
+
+def test_several_kinds_are_kept_at_an_address(site, client, monkeypatch):
+    kinds = ["dual", "mean-loss"]
+    make(site.path)
+    with monkeypatch.context() as patched:
+        fail_at(patched, 140, "all-mean-loss")
+        with pytest.raises(OSError, match="No space left"):
+            ltc.difficulty(site.path, kinds, client=client, save="all")
+    names = [each.name for each in ltc.open_store(site.path).unfinished_scores()]
+    assert names == ["all-dual", "all-mean-loss"]
+    found = ltc.difficulty(site.path, kinds, client=client, save="all")
+    alone = ltc.difficulty(site.path, kinds)
+    for kind in kinds:
+        for each in (found[kind], ltc.load_scores(site.path, f"all-{kind}")):
+            np.testing.assert_array_equal(each.values, alone[kind].values)
+    store = ltc.open_store(site.path)
+    assert store.unfinished_scores() == []
+    assert store.verify().ok
 
 
 def test_other_arguments_begin_anew(tmp_path, client, monkeypatch):
