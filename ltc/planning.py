@@ -10,7 +10,7 @@ from ltc.rates import SEARCHED
 from ltc.score_pass import BYTES_PER_SAMPLE, WORKSPACE
 from ltc.store.format import CHUNK_SAMPLES
 from ltc.tables import columns, counted
-from ltc.tiles import BUFFERS, ROW_PADDING, parse_memory, plan_tiling
+from ltc.tiles import BUFFERS, ROW_PADDING, Tiling, parse_memory, plan_tiling
 from ltc_kernels import thread_count
 
 if TYPE_CHECKING:
@@ -172,26 +172,36 @@ def split_bytes(size: int, num_checkpoints: int) -> int:
 
 def task_bytes(num_train: int, num_checkpoints: int) -> int:
     """Return the bytes of a task that scores losses which come from afar, in whole chunks."""
-    memory = parse_memory(MEMORY_LIMIT) - WORKSPACE
-    return _tile_bytes(num_train, num_checkpoints, threads=1, memory=memory) + WORKSPACE
+    return _tile_bytes(_task_tiling(num_train, num_checkpoints), num_checkpoints) + WORKSPACE
+
+
+def task_width(num_train: int, num_checkpoints: int) -> int:
+    """Return the samples of a tile of such a task."""
+    return _task_tiling(num_train, num_checkpoints).width
+
+
+def _task_tiling(num_train: int, num_checkpoints: int) -> Tiling:
+    return _tiling(num_train, num_checkpoints, threads=1)
 
 
 def _scoring_bytes(num_train: int, num_checkpoints: int) -> int:
     """A tile for each thread, what the kernel makes of it, and the result."""
-    memory = parse_memory(MEMORY_LIMIT) - WORKSPACE
-    tiles = _tile_bytes(num_train, num_checkpoints, threads=thread_count(), memory=memory)
-    return tiles + RESULT * num_train
+    tiling = _tiling(num_train, num_checkpoints, threads=thread_count())
+    return _tile_bytes(tiling, num_checkpoints) + RESULT * num_train
 
 
-def _tile_bytes(num_train: int, num_checkpoints: int, *, threads: int, memory: int) -> int:
-    tiling = plan_tiling(
+def _tiling(num_train: int, num_checkpoints: int, *, threads: int) -> Tiling:
+    return plan_tiling(
         num_train,
         CHUNK_SAMPLES,
         num_checkpoints,
         threads=threads,
-        memory=memory,
+        memory=parse_memory(MEMORY_LIMIT) - WORKSPACE,
         per_sample=BYTES_PER_SAMPLE,
     )
+
+
+def _tile_bytes(tiling: Tiling, num_checkpoints: int) -> int:
     buffers = tiling.threads if tiling.threads > 1 else BUFFERS
     tiles = buffers * 2 * num_checkpoints * (tiling.width + ROW_PADDING)
     return tiles + tiling.threads * BYTES_PER_SAMPLE * tiling.width

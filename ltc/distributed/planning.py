@@ -80,7 +80,7 @@ def plan_cluster(
     1945730
     >>> score = plan.steps[1]
     >>> score.tasks, score.bound, round(score.seconds)
-    (4770, 'reads', 354)
+    (4770, 'reads', 356)
     """
     check_sizes(num_train, num_val, num_checkpoints)
     if isinstance(workers, bool) or not isinstance(workers, int):

@@ -11,13 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from ltc.class_search import BYTES_PER_SAMPLE
 from ltc.distributed.cluster import chunk_ranges
+from ltc.distributed.neighbors import MERGED_AT_ONCE
 from ltc.distributed.selection import FAN_IN
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.planning import search_seconds, task_bytes
+from ltc.planning import search_seconds, task_bytes, task_width
+from ltc.queries import TILE_MEMORY
+from ltc.rates import SEARCHED
 from ltc.store.fetching import FETCHED_AT_ONCE
 from ltc.store.format import CHUNK_SAMPLES
 from ltc.store.objects import AT_ONCE
+from ltc.tiles import tile_width
+from ltc_kernels import query_slices
 
 if TYPE_CHECKING:
     from ltc.planning import Plan
@@ -27,7 +35,9 @@ __all__ = ["SMALL_OBJECTS", "Conditions", "Sizes", "Step", "plan_steps"]
 
 PASSES: Final = 6  # of a selection: sizes, a cutoff and its members, shares and theirs, indices
 SMALL_OBJECTS: Final = 29  # of a commit: metadata of arrays that grow, records, the root
-OPENING: Final = 16  # requests of a worker that opens a store: metadata, checkpoints
+OPENING: Final = 20  # requests of a worker that opens a store: metadata, checkpoints
+ASKING: Final = 2  # of a task: whether the store is the same, before labels and losses are read,
+ASKING_SCORES: Final = 4  # and, three of them for what describes scores, before these are
 SELECTING: Final = 32 * 2**20  # bytes of a task: a chunk of scores and labels, what is made of them
 SELECTED: Final = 8  # bytes of a sample that a pass of a selection reads: score and label
 
@@ -138,6 +148,20 @@ class Sizes:
         """Those of both splits."""
         return self.train_chunks + self.val_chunks
 
+    @property
+    def train_samples(self) -> int:
+        """Samples that the chunks have room for: the last is as long as the others."""
+        return self.train_chunks * min(self.num_train, CHUNK_SAMPLES)
+
+    @property
+    def val_samples(self) -> int:
+        """The same of the validation split."""
+        return self.val_chunks * min(self.num_val, CHUNK_SAMPLES)
+
+    def times(self, width: int) -> int:
+        """How often a chunk is read where tiles of this width are made of it, one at a time."""
+        return -(-min(self.num_train, CHUNK_SAMPLES) // width)
+
     def tasks(self, threads: int) -> int:
         """Ranges of whole chunks that a pass is divided into, for so many threads."""
         width = min(self.num_train, CHUNK_SAMPLES)
@@ -170,7 +194,7 @@ def _recording(sizes: Sizes, run: Plan, assumed: Conditions) -> Step:
     """All commits, by the one process that writes."""
     commits, puts = sizes.num_checkpoints, sizes.chunks + SMALL_OBJECTS
     turns = -(-puts // AT_ONCE)
-    moved = 2 * CHUNK_SAMPLES * sizes.chunks * commits
+    moved = 2 * (sizes.train_samples + sizes.val_samples) * commits
     return Step(
         "all commits",
         tasks=0,
@@ -190,14 +214,17 @@ def _recording(sizes: Sizes, run: Plan, assumed: Conditions) -> Step:
 def _scoring(sizes: Sizes, rates: Rates, assumed: Conditions) -> Step:
     each = rates.score_sample + sizes.num_checkpoints * rates.score_loss
     alone = rates.score + sizes.num_val * each  # references, by one worker for all
+    tasks = sizes.tasks(sizes.workers * sizes.threads)
+    times = sizes.times(task_width(sizes.num_train, sizes.num_checkpoints))
+    labels = 4 * (sizes.train_samples + sizes.val_samples)
     return _step(
         "score",
         sizes,
         assumed,
-        tasks=1 + sizes.tasks(sizes.workers * sizes.threads),
-        gets=_loss_chunks(sizes) + sizes.workers * OPENING,
-        puts=sizes.train_chunks + sizes.tasks(sizes.workers * sizes.threads),
-        moved=_loss_bytes(sizes) + 4 * sizes.num_train,
+        tasks=1 + tasks,
+        gets=_loss_chunks(sizes, times) + sizes.chunks + sizes.workers * OPENING + tasks * ASKING,
+        puts=sizes.train_chunks + tasks,
+        moved=_loss_bytes(sizes, times) + labels + 4 * sizes.train_samples,
         memory=sizes.threads * task_bytes(sizes.num_train, sizes.num_checkpoints),
         computing=alone + sizes.num_train * each / sizes.workers,
     )
@@ -207,17 +234,26 @@ def _searching(sizes: Sizes, run: Plan, rates: Rates, assumed: Conditions) -> St
     """Neighbours of all queries: each worker searches its share, and results are merged."""
     share = -(-sizes.num_train // sizes.workers)
     each = rates.score_sample + sizes.num_checkpoints * rates.score_loss
+    passes = _query_passes(sizes)
     tasks = sizes.tasks(sizes.workers * sizes.threads)
+    width = tile_width(
+        sizes.num_train,
+        CHUNK_SAMPLES,
+        sizes.num_checkpoints,
+        memory=TILE_MEMORY,
+        per_sample=BYTES_PER_SAMPLE,
+    )
+    times = passes * sizes.times(width)
     return _step(
         "neighbors",
         sizes,
         assumed,
-        tasks=tasks + _merges(tasks),
-        gets=_loss_chunks(sizes) + sizes.workers * OPENING,
+        tasks=passes * (2 + tasks + _merges(tasks, MERGED_AT_ONCE)),
+        gets=_loss_chunks(sizes, times) + passes * (sizes.workers * OPENING + tasks * ASKING),
         puts=0,
-        moved=_loss_bytes(sizes),
+        moved=_loss_bytes(sizes, times),
         memory=sizes.threads * run.neighbors,
-        computing=share * each + search_seconds(share, sizes.num_val, rates),
+        computing=passes * share * each + search_seconds(share, sizes.num_val, rates),
     )
 
 
@@ -227,10 +263,10 @@ def _selecting(sizes: Sizes, rates: Rates, assumed: Conditions) -> Step:
         "select",
         sizes,
         assumed,
-        tasks=PASSES * (tasks + _merges(tasks)),
-        gets=PASSES * (2 * sizes.train_chunks + tasks) + sizes.workers * OPENING,
+        tasks=PASSES * (1 + tasks) + (PASSES - 1) * _merges(tasks, FAN_IN),  # the last one writes
+        gets=PASSES * (2 * sizes.train_chunks + tasks * ASKING_SCORES) + sizes.workers * OPENING,
         puts=tasks,
-        moved=PASSES * SELECTED * sizes.num_train,
+        moved=PASSES * SELECTED * sizes.train_samples,
         memory=sizes.threads * SELECTING,
         computing=PASSES * sizes.num_train * rates.selection_sample / sizes.workers,
     )
@@ -261,18 +297,24 @@ def _step(
     return Step(name, tasks, gets, puts, moved, memory, limits)
 
 
-def _loss_chunks(sizes: Sizes) -> int:
-    """Chunks of losses and labels of both splits."""
-    return sizes.chunks * (sizes.num_checkpoints + 1)
+def _loss_chunks(sizes: Sizes, times: int) -> int:
+    """Chunks of losses that are read, those of the training split so many times."""
+    return sizes.num_checkpoints * (times * sizes.train_chunks + sizes.val_chunks)
 
 
-def _loss_bytes(sizes: Sizes) -> int:
-    return CHUNK_SAMPLES * sizes.chunks * (2 * sizes.num_checkpoints + 4)
+def _loss_bytes(sizes: Sizes, times: int) -> int:
+    return 2 * sizes.num_checkpoints * (times * sizes.train_samples + sizes.val_samples)
 
 
 def _transfer(moved: int, workers: int, assumed: Conditions) -> float:
     return 8 * moved / (assumed.network * 1e9) / workers
 
 
-def _merges(tasks: int) -> int:
-    return -(-(tasks - 1) // (FAN_IN - 1))
+def _query_passes(sizes: Sizes) -> int:
+    """Passes over the training samples that neighbours of all validation samples take."""
+    queries = np.broadcast_to(np.float16(0), (sizes.num_checkpoints, sizes.num_val))
+    return sum(1 for _ in query_slices(queries, SEARCHED))
+
+
+def _merges(tasks: int, at_once: int) -> int:
+    return -(-(tasks - 1) // (at_once - 1))
