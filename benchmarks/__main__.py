@@ -26,6 +26,7 @@ SUITES = {
     "online": "the online scorer: time of an update, bytes per sample",
     "formats": "codecs and chunk sizes: size, writing and reading",
     "planning": "what ltc plan estimates beside what runs take",
+    "cluster": "Dask clusters against one process, ltc plan --workers; needs ltc[cluster,objects]",
     "scheduler": "Dask's scheduler with 100,000 tasks that wait; 4 minutes, needs ltc[cluster]",
     "compiled": "the kernels for a GPU as compiled: registers, loads, tensor cores; needs no GPU",
     "accuracy": "error against float64",
@@ -34,7 +35,7 @@ SUITES = {
     "scale": "time and memory from 1 to 100 million samples; 13 GB of disk, half an hour",
 }
 WITHOUT_SIZE = {"accuracy", "compiled", "scale", "scheduler"}
-SLOW = {"compiled", "pairs", "scale", "scheduler"}  # run only when named, or with --full
+SLOW = {"cluster", "compiled", "pairs", "scale", "scheduler"}  # run only when named, or with --full
 FULL = {"selection": "imagenet-21k"}  # sizes with --full, where they are others
 
 

@@ -94,11 +94,11 @@ def _scoring(names: tuple[str, ...], folder: str | None) -> Table:
         for name in names:
             num_train, checkpoints, classes = SIZES[name]
             if (checkpoints, classes) not in fixed:
-                path = _write(Path(place), FIXED, checkpoints, classes)
+                path = write(Path(place), FIXED, checkpoints, classes)
                 fixed[checkpoints, classes] = _score(path, ROUNDS)[0]
                 shutil.rmtree(path)
             base = fixed[checkpoints, classes]
-            path = _write(Path(place), num_train, checkpoints, classes)
+            path = write(Path(place), num_train, checkpoints, classes)
             timing, peak = _score(path, LONG_ROUNDS if num_train > LONG else ROUNDS)
             cold = _cold(path)
             shutil.rmtree(path)
@@ -149,7 +149,7 @@ def _recording(folder: str | None) -> Table:
     return table
 
 
-def _write(place: Path, num_train: int, checkpoints: int, classes: int) -> Path:
+def write(place: Path, num_train: int, checkpoints: int, classes: int) -> Path:
     """Write a store row by row; rows of noise around a falling level, made of one block."""
     path = place / "run.zarr"
     rng = np.random.default_rng(0)

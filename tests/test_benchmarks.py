@@ -62,6 +62,34 @@ def test_a_scheduler_with_tasks_that_wait_is_measured(monkeypatch):
     assert [row[0] for row in shares.rows] == ["score", "neighbors", "select"]
 
 
+def test_clusters_are_measured_beside_one_process(monkeypatch):
+    pytest.importorskip("distributed", reason="the extra cluster isn't in the lowest versions")
+    from benchmarks import cluster
+
+    monkeypatch.setattr(cluster, "WORKERS", (2,))
+    scored, large, searched, planned = cluster.run("smallest", rounds=1)
+    assert [row[:2] for row in scored.rows] == [["disk", "2"], ["S3 server", "2"]]
+    for table in (scored, large):
+        for row in table.rows:
+            cells = dict(zip(table.columns, row, strict=True))
+            alone, together, empty = (
+                plots._figure(plots.TIMING, cells[name])[0]
+                for name in (cluster.ALONE, cluster.CLUSTER, cluster.EMPTY)
+            )
+            assert float(cells["speed"].split()[0]) == pytest.approx(alone / together, abs=0.01)
+            share = float(cells["its share"].removesuffix(" %"))
+            assert share == pytest.approx(100 * empty / together, rel=0.01, abs=1)
+            assert re.fullmatch(r"[1-9]\d\d MB", cells["peak memory of a worker"])
+    assert searched.rows[0][1] == "2"
+    pairs = {row[0]: [cell.split(" / ") for cell in row[1:4]] for row in planned.rows}
+    assert list(pairs) == ["all commits", "score", "neighbors", "select"]
+    for name in ("score", "neighbors"):
+        (estimated, found), requests, _ = pairs[name]
+        assert estimated == found
+        assert 0.5 < int(requests[1]) / int(requests[0]) < 1.5
+    assert int(pairs["select"][0][0]) >= int(pairs["select"][0][1]) > 1
+
+
 def test_accuracy_is_within_the_contract():
     table = accuracy.run(checkpoints=(5, 41))
     cells = [cell for row in table.rows for cell in row[2:]]
