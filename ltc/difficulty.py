@@ -125,7 +125,9 @@ def difficulty(
         Number C of the model's classes, for forgetting; by default that of the labels.
     loss : {None, "cross-entropy"}
         All kinds but the first three need hard-label cross-entropy. The store knows it of losses
-        recorded from logits; ``"cross-entropy"`` says that all others are it too.
+        recorded from logits; ``"cross-entropy"`` says that all others are it too. Of labels that
+        are smoothed or mixed, and of sums or means over tokens, exp(-loss) is no probability of the
+        label: record ``logits=`` then, whatever the loss that is trained with.
     memory_limit : str or int
         Bytes beyond inputs and results (8 bytes per sample, and 4 for each kind).
     save : str, optional
