@@ -211,15 +211,26 @@ def _described(search: Search) -> dict[str, str]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Compute what isn't there, print the tables, and keep them if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.paper.strategies",
+        description=__doc__,
+        epilog="ideas, for --ideas, each in quotes:\n  " + "\n  ".join(IDEAS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--dataset", choices=RECIPES, default="digits")
-    parser.add_argument("--directory", type=Path, help="where the files are")
-    parser.add_argument("--match", choices=MATCHES, default="epochs")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
+    parser.add_argument(
+        "--match", choices=MATCHES, default="epochs", help="as long as everything trains"
+    )
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--confirm-from", type=int, default=5)
+    parser.add_argument(
+        "--confirm-from", type=int, default=5, metavar="SEED", help="ideas weren't chosen on it"
+    )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=SMALLEST)
     parser.add_argument("--ideas", nargs="*", choices=IDEAS, default=list(IDEAS), metavar="NAME")
-    parser.add_argument("--work", type=Path, default=CACHE, help="where results gather")
+    parser.add_argument(
+        "--work", type=Path, default=CACHE, metavar="DIR", help=f"results so far; {CACHE}"
+    )
     parser.add_argument("--tables-only", action="store_true", help="compute nothing")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/paper")
     arguments = parser.parse_args(words)
@@ -227,7 +238,7 @@ def main(words: Sequence[str] | None = None) -> None:
     work = Work(arguments.work, arguments.dataset, RECIPES[arguments.dataset])
     search = Search(
         arguments.dataset,
-        arguments.directory,
+        arguments.data,
         arguments.match,
         range(arguments.seeds),
         ideas,
