@@ -140,6 +140,7 @@ class Scores(ScoresExports):
         clusters: ArrayLike | None = None,
         confidence: Scores | ArrayLike | None = None,
         exponent: float = EXPONENT,
+        fading: float | None = None,
     ) -> Coreset:
         """Select a coreset of exactly the size that is asked for.
 
@@ -182,6 +183,10 @@ class Scores(ScoresExports):
             For ``"beta"``, at least 1: the larger, the later the density leaves samples of middling
             difficulty for easy ones as the coreset becomes smaller. Its authors take 4 for
             CIFAR-100.
+        fading : float, optional
+            For ``"beta"`` and only there, at least 1: the score counts to the power of ``1 - r **
+            fading``, where r is the share of the samples that is left out, so the less beside the
+            confidence the smaller the coreset is. None: always in full, as DUAL's authors have it.
 
         Returns
         -------
@@ -224,6 +229,7 @@ class Scores(ScoresExports):
             clusters=clusters,
             confidence=confidence.values if isinstance(confidence, Scores) else confidence,
             exponent=exponent,
+            fading=fading,
         )
         indices = select(self.values, self.labels, plan)
         return Coreset(

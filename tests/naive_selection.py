@@ -22,6 +22,7 @@ def naive_select(
     clusters=None,
     confidence=None,
     exponent=4.0,
+    fading=None,
 ):
     if confidence is not None:
         pairs = zip(values, confidence, strict=True)
@@ -54,7 +55,8 @@ def naive_select(
     bits = np.random.PCG64(seed).random_raw(len(values)).tolist()
     draws = [raw >> 32 for raw in bits]
     if strategy == "beta" and members:
-        waits = naive_waits(pool, values, confidence, 1 - k / len(members), exponent, bits)
+        pruned = 1 - k / len(members)
+        waits = naive_waits(pool, values, confidence, pruned, exponent, fading, bits)
     chosen = []
     for c, number in shares.items():
         candidates = [i for i in pool if group[i] == c]
@@ -126,11 +128,12 @@ def covering(by_chance, clusters, number):
     return chosen
 
 
-def naive_waits(pool, values, confidence, pruned, exponent, bits):
+def naive_waits(pool, values, confidence, pruned, exponent, fading, bits):
     """Exponentially distributed waiting times, at the rate of a sample's weight."""
     anchors = [float(confidence[i]) for i in pool[:10]]
     b = 15 * (1 - sum(anchors) / max(len(anchors), 1)) * (1 - pruned**exponent)
     a = 15 - b
+    power = 1 if fading is None else 1 - pruned**fading
     waits = {}
     for i in pool:
         p = min(max(float(confidence[i]), 2**-24), 1 - 2**-24)
@@ -138,5 +141,5 @@ def naive_waits(pool, values, confidence, pruned, exponent, bits):
         waits[i] = math.inf
         if values[i] > 0:
             density = (a - 1) * math.log(p) + (b - 1) * math.log(1 - p)
-            waits[i] = math.log(-math.log(uniform)) - density - math.log(values[i])
+            waits[i] = math.log(-math.log(uniform)) - density - power * math.log(values[i])
     return waits

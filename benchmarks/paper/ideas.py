@@ -305,4 +305,8 @@ IDEAS: dict[str, Idea] = {
         small=partial(covering, signal="loss", cutoff="unlearned"),
         large=partial(beta, cutoff="unlearned"),
     ),
+    # Made after one seed of Fashion-MNIST was known.
+    "beta, DUAL's score times LTC's, fading by 11, exponent 4": partial(
+        beta, ltc_as="factor", fading=11.0
+    ),
 }

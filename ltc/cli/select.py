@@ -90,6 +90,14 @@ def select(
             show_default=f"{EXPONENT:g} for beta",
         ),
     ] = None,
+    fading: Annotated[
+        float | None,
+        typer.Option(
+            help="For beta, at least 1: the smaller the coreset is, the less the score counts "
+            "beside the confidence; the larger this is, the later so.",
+            show_default="the score counts in full",
+        ),
+    ] = None,
     loss: ClaimedLoss = None,
     seed: Annotated[int, typer.Option(help="For all strategies but top.")] = 0,
     exclude: Annotated[
@@ -140,6 +148,7 @@ def select(
     path = None if in_blocks else checked_output(output, SUFFIXES)
     _check_use("--clusters", clusters, "coverage", strategy)
     _check_use("--exponent", exponent, "beta", strategy)
+    _check_use("--fading", fading, "beta", strategy)
     _check_use("--loss", loss, "beta", strategy)
     wanted: dict[str, Any] = {
         "fraction": fraction,
@@ -154,7 +163,8 @@ def select(
         typer.echo(select_blocks(run, output, scheduler, workers, scores, **wanted))
         return
     if strategy == "beta":
-        basis = _for_beta(run, scores, EXPONENT if exponent is None else exponent, loss)
+        basis = _for_beta(run, scores, loss)
+        wanted |= {"exponent": EXPONENT if exponent is None else exponent, "fading": fading}
     elif strategy == "coverage":
         basis = _for_coverage(run, scores, PER_CLASS if clusters is None else clusters, seed)
     else:
@@ -234,7 +244,7 @@ def _for_coverage(run: str, name: str | None, per_class: int, seed: int) -> _Bas
     return _Basis(scores, {"clusters": found})
 
 
-def _for_beta(run: str, name: str | None, exponent: float, loss: str | None) -> _Basis:
+def _for_beta(run: str, name: str | None, loss: str | None) -> _Basis:
     """Return scores, those of DUAL unless named, and confidence over the same checkpoints."""
     import numpy as np
 
@@ -253,8 +263,7 @@ def _for_beta(run: str, name: str | None, exponent: float, loss: str | None) -> 
         rows = np.flatnonzero(np.isin(store.checkpoints, used)).tolist()
         confidence = difficulty(store, "confidence", checkpoints=rows, loss=loss, progress=progress)
     over = counted(len(confidence.metadata["checkpoints"]), "checkpoint")
-    options = {"confidence": confidence, "exponent": exponent}
-    return _Basis(scores, options, f"{named} and confidence, over {over}")
+    return _Basis(scores, {"confidence": confidence}, f"{named} and confidence, over {over}")
 
 
 def _run_for(strategy: str, run: str, what: str) -> "Store":

@@ -11,6 +11,9 @@ and c are constants. The fewer samples are kept, the smaller is b: the density m
 
 C is 15 and m the mean of ten samples in the authors' code (github.com/behaapyy/dual-pruning), where
 a is C + 1 - b; by a report of those who reproduced the paper's figures, they are those of C - b.
+
+With fading f, which is not theirs, s is raised to the power of 1 - r^f: in a small coreset the
+confidence decides alone, in a large one the score does too.
 """
 
 from __future__ import annotations
@@ -48,10 +51,25 @@ def beta_parameters(pruned: float, anchor: float, exponent: float) -> tuple[floa
     return CONCENTRATION - b, b
 
 
+def power_of_scores(pruned: float, fading: float | None) -> float:
+    """Return the power that scores are raised to; 1 without fading.
+
+    Examples
+    --------
+    >>> power_of_scores(0.5, fading=2.0)
+    0.75
+    """
+    return 1.0 if fading is None else 1 - pruned**fading
+
+
 def log_weights(
-    scores: NDArray[np.float32], confidence: NDArray[np.float64], a: float, b: float
+    scores: NDArray[np.float32],
+    confidence: NDArray[np.float64],
+    a: float,
+    b: float,
+    power: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Return the logarithm of s Beta(p; a, b), up to a constant: -inf where s is not above 0.
+    """Return the logarithm of s^power Beta(p; a, b), up to a constant: -inf where s is not above 0.
 
     Parameters
     ----------
@@ -61,6 +79,8 @@ def log_weights(
         p, in 0..1.
     a, b : float
         As :func:`beta_parameters` makes them.
+    power : float
+        Above 0, as :func:`power_of_scores` makes it.
 
     Examples
     --------
@@ -70,6 +90,6 @@ def log_weights(
     """
     p = np.clip(confidence, MARGIN, 1 - MARGIN)
     with np.errstate(divide="ignore"):
-        chances = np.log(np.maximum(scores, 0).astype(np.float64))
+        chances = power * np.log(np.maximum(scores, 0).astype(np.float64))
     chances += (a - 1) * np.log(p) + (b - 1) * np.log1p(-p)
     return chances

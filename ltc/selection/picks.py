@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.selection.beta import ANCHORS, beta_parameters, log_weights
+from ltc.selection.beta import ANCHORS, beta_parameters, log_weights, power_of_scores
 from ltc.selection.coverage import cells_and_shares
 from ltc.selection.draws import waiting_times
 from ltc.selection.ranking import best_first, first_of_each, numbered, stable_order
@@ -154,7 +154,8 @@ def _drawn(
     anchor = float(confidence[pool[:ANCHORS]].mean()) if pool.size else 0.0
     a, b = beta_parameters(pruned, anchor, plan.exponent)
     raw = np.random.PCG64(plan.seed).random_raw(values.size)
-    weights = log_weights(values[pool], confidence[pool], a, b)
+    power = power_of_scores(pruned, plan.fading)
+    weights = log_weights(values[pool], confidence[pool], a, b, power)
     return pool[np.argsort(waiting_times(weights, raw[pool]), kind="stable")]
 
 

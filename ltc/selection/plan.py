@@ -39,6 +39,7 @@ class SelectionPlan:
     clusters: NDArray[np.int64] | None = None  # [N], for "coverage"
     confidence: NDArray[np.float64] | None = None  # [N], for "beta"
     exponent: float = EXPONENT
+    fading: float | None = None
 
     @cached_property
     def candidates(self) -> NDArray[np.bool_]:
@@ -62,6 +63,7 @@ def plan_selection(
     clusters: ArrayLike | None = None,
     confidence: ArrayLike | None = None,
     exponent: float = EXPONENT,
+    fading: float | None = None,
 ) -> SelectionPlan:
     """Check the arguments of :meth:`ltc.Scores.select`, which documents them.
 
@@ -71,7 +73,7 @@ def plan_selection(
         Number N of samples.
     labelled : bool
         Whether the samples have labels.
-    fraction, k, balance, strategy, cutoff, seed, exclude, clusters, confidence, exponent
+    fraction, k, balance, strategy, cutoff, seed, exclude, clusters, confidence, exponent, fading
         As :meth:`ltc.Scores.select` takes them.
 
     Raises
@@ -91,6 +93,8 @@ def plan_selection(
         raise ArgumentValueError(f"balance must be None for scores without labels, got {balance!r}")
     _check_needed("clusters", clusters, strategy, "coverage", "ltc.clusters(run)")
     _check_needed("confidence", confidence, strategy, "beta", 'ltc.difficulty(run, "confidence")')
+    if strategy != "beta":
+        _check_no_use("fading", fading, strategy, "beta")
     excluded = np.unique(_exclude_indices(() if exclude is None else exclude, size))
     return SelectionPlan(
         k=_coreset_size(fraction, k, size - excluded.size, size),
@@ -103,6 +107,7 @@ def plan_selection(
         clusters=None if clusters is None else _cluster_numbers(clusters, size),
         confidence=None if confidence is None else _probabilities(confidence, size),
         exponent=_at_least_one("exponent", exponent),
+        fading=None if fading is None else _at_least_one("fading", fading),
     )
 
 
@@ -111,7 +116,12 @@ def _check_needed(name: str, value: object, strategy: str, needed_by: str, sourc
         raise ArgumentValueError(
             f"{name} must be given for strategy {strategy!r}, for instance from {source}"
         )
-    if strategy != needed_by and value is not None:
+    if strategy != needed_by:
+        _check_no_use(name, value, strategy, needed_by)
+
+
+def _check_no_use(name: str, value: object, strategy: str, needed_by: str) -> None:
+    if value is not None:
         raise ArgumentValueError(
             f"{name} must be None for strategy {strategy!r}, which has no use "
             f"for it; {needed_by!r} has"

@@ -41,13 +41,18 @@ def select(run, tmp_path, capsys):
 def test_beta_draws_by_dual_and_confidence_of_the_run(select, run):
     ltc.score(run, save="kept")  # which is not what beta is of
     both = ltc.difficulty(run, ["dual", "confidence"])
-    for given, exponent in (([], 4.0), (["--exponent", 1.5], 1.5)):
+    for given, exponent, fading in (
+        ([], 4.0, None),
+        (["--exponent", 1.5], 1.5, None),
+        (["--fading", 11], 4.0, 11.0),
+    ):
         chosen, lines = select("--strategy", "beta", "--seed", 3, "--cutoff", "0.1", *given)
         expected = both["dual"].select(
             k=60,
             strategy="beta",
             confidence=both["confidence"],
             exponent=exponent,
+            fading=fading,
             seed=3,
             cutoff=0.1,
         )
@@ -92,6 +97,7 @@ def test_coverage_tells_how_many_clusters_are_in_the_coreset(select, run):
     ("options", "text"),
     [
         (["--exponent", "2"], "--exponent needs --strategy beta, got 'top'"),
+        (["--fading", "2"], "--fading needs --strategy beta, got 'top'"),
         (["--loss", "cross-entropy"], "--loss needs --strategy beta, got 'top'"),
         (["--strategy", "beta", "--clusters", "2"], "--clusters needs --strategy coverage"),
         (["--strategy", "beta", "--exponent", "0.5"], "exponent must be at least 1"),
