@@ -23,6 +23,7 @@ SUITES = {
     "distributed": "commit by several processes, and what it exchanges",
     "share": "the recorder's share of a training run",
     "selection": "selection of coresets",
+    "clusters": "clusters of trajectories: time over the least it takes, and how tight they are",
     "online": "the online scorer: time of an update, bytes per sample",
     "formats": "codecs and chunk sizes: size, writing and reading",
     "planning": "what ltc plan estimates beside what runs take",

@@ -26,7 +26,7 @@ from ltc_kernels.checks import check_signal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,8 +70,10 @@ def clusters(
     seed : int
         The same seed gives the same clusters.
     memory_limit : str or int
-        Bytes beyond results, such as ``"512MB"``. Centres are fitted to at most 32 samples for each
-        cluster, drawn at random from the class, and to fewer where that much doesn't hold them.
+        Bytes beyond results and labels (8 bytes per sample), such as ``"512MB"``. Centres are
+        fitted to at most 32 samples for each cluster, drawn at random from the class, and to fewer
+        where that much doesn't hold them. Drawing them takes 45 bytes per training sample for a
+        moment, even where that is more.
     progress : bool
         Show a progress bar.
 
@@ -193,23 +195,33 @@ def _signals(losses: NDArray[np.float16], signal: Signal) -> NDArray[np.float32]
 def _fitted_centres(plan: _Plan, bar: Any) -> NDArray[np.float32]:
     """Centres of each class, shape (C, K, T'); NaN where a class has fewer."""
     bits = np.random.PCG64(plan.seed)
-    picked = _picked(plan, bits.random_raw(plan.store.num_train))
+    picked = _picked(plan, bits)
     groups = plan.groups[picked]
+    order = stable_order(groups.view(np.uint32))  # class by class, as kernels are fastest
+    places = np.empty_like(order)
+    places[order] = np.arange(order.size)
+    groups = groups[order]
     signals = np.empty((len(plan.rows) - (plan.signal == "difference"), picked.size), np.float32)
     for begin, losses in read_tiles(plan.store, plan.rows, plan.width):
         first, last = np.searchsorted(picked, (begin, begin + losses.shape[1]))
-        signals[:, first:last] = _signals(losses[:, picked[first:last] - begin], plan.signal)
+        found = _signals(losses[:, picked[first:last] - begin], plan.signal)
+        signals[:, places[first:last]] = found
         bar.update(losses.shape[1])
     shape = (plan.num_groups, plan.per_class, len(signals))
-    return _settled(signals, groups, _first_centres(signals, groups, shape, bits))
+
+    def draw() -> NDArray[np.uint64]:
+        return bits.random_raw(order.size)[order]  # to the same samples in whatever order
+
+    return _settled(signals, groups, _first_centres(signals, groups, shape, draw))
 
 
-def _picked(plan: _Plan, raw: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _picked(plan: _Plan, bits: np.random.PCG64) -> NDArray[np.int64]:
     """Samples that centres are fitted to, ascending: as many of each class, if it has so many."""
     room = np.bincount(plan.groups, minlength=plan.num_groups)
     room = np.minimum(room, FITTED * plan.per_class)
     counts = equal_shares(min(plan.affordable, int(room.sum())), room)
-    shuffled = stable_order((raw >> np.uint64(32)).astype(np.uint32))
+    keys = (bits.random_raw(plan.store.num_train) >> np.uint64(32)).astype(np.uint32)
+    shuffled = stable_order(keys)
     return np.sort(shuffled[first_of_each(plan.groups[shuffled], counts)])
 
 
@@ -217,7 +229,7 @@ def _first_centres(
     signals: NDArray[np.float32],
     groups: NDArray[np.int32],
     shape: tuple[int, int, int],
-    bits: np.random.PCG64,
+    draw: Callable[[], NDArray[np.uint64]],
 ) -> NDArray[np.float32]:
     """Choose samples as centres, shape (C, K, T').
 
@@ -231,7 +243,7 @@ def _first_centres(
     nearest = np.full(groups.size, np.inf, np.float32)
     for k in range(per_group):
         with np.errstate(divide="ignore"):
-            waits = waiting_times(np.log(chances, dtype=np.float64), bits.random_raw(groups.size))
+            waits = waiting_times(np.log(chances, dtype=np.float64), draw())
         soonest = np.full(num_groups, np.inf)
         np.minimum.at(soonest, groups, waits)
         first = np.flatnonzero((waits == soonest[groups]) & (waits < np.inf))

@@ -22,7 +22,17 @@ from benchmarks import (
 
 @pytest.mark.parametrize(
     "suite",
-    ["kernels", "scoring", "difficulty", "recording", "selection", "online", "formats", "planning"],
+    [
+        "kernels",
+        "scoring",
+        "difficulty",
+        "recording",
+        "selection",
+        "clusters",
+        "online",
+        "formats",
+        "planning",
+    ],
 )
 def test_a_suite_prints_its_table(suite, capsys):
     assert command.main([suite, "--size", "smallest"]) == 0

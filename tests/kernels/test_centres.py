@@ -65,6 +65,16 @@ def test_parts_give_the_same_bits():
             np.testing.assert_array_equal(a, b[begin:end])
 
 
+@pytest.mark.parametrize("num_samples", [5, 63, 64, 65, 700])
+def test_the_order_of_samples_changes_no_bit(num_samples):
+    values, centres, groups = example(12, num_samples, 5)
+    found = nearest_centres(values, centres, groups)
+    order = np.argsort(groups, kind="stable")
+    sorted_ones = nearest_centres(np.asfortranarray(values[:, order]), centres, groups[order])
+    for a, b in zip(sorted_ones, found, strict=True):
+        np.testing.assert_array_equal(a, b[order])
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
