@@ -26,6 +26,7 @@ SUITES = {
     "clusters": "clusters of trajectories: time over the least it takes, and how tight they are",
     "online": "the online scorer: time of an update, bytes per sample",
     "formats": "codecs and chunk sizes: size, writing and reading",
+    "report": "ltc.report: time, memory, and the size of the file; needs ltc[report]",
     "planning": "what ltc plan estimates beside what runs take",
     "cluster": "Dask clusters against one process, ltc plan --workers; needs ltc[cluster,objects]",
     "scheduler": "Dask's scheduler with 100,000 tasks that wait; 4 minutes, needs ltc[cluster]",
@@ -36,7 +37,8 @@ SUITES = {
     "scale": "time and memory from 1 to 100 million samples; 13 GB of disk, half an hour",
 }
 WITHOUT_SIZE = {"accuracy", "compiled", "scale", "scheduler"}
-SLOW = {"cluster", "compiled", "pairs", "scale", "scheduler"}  # run only when named, or with --full
+# run only when named, or with --full
+SLOW = {"cluster", "compiled", "pairs", "report", "scale", "scheduler"}
 FULL = {"selection": "imagenet-21k"}  # sizes with --full, where they are others
 
 

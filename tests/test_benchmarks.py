@@ -14,6 +14,7 @@ from benchmarks import (
     plots,
     procedure_bodies,
     procedures,
+    report,
     results,
     scoring,
     timing,
@@ -46,6 +47,16 @@ def test_the_share_of_recording_is_measured(capsys):
     assert command.main(["share", "--size", "smallest"]) == 0
     printed = capsys.readouterr().out
     assert len(re.findall(r"\| (losses|logits) +\| \d", printed)) == 2
+
+
+def test_a_report_is_measured(monkeypatch):
+    pytest.importorskip("bokeh", reason="needs ltc[report]")
+    monkeypatch.setattr(report, "CASES", {"names": "with everything"})
+    ((what, seconds, memory, written, limit),) = report.run("smallest", rounds=1).rows
+    assert (what, limit) == ("with everything", "")
+    assert float(seconds.split()[0]) > 500  # milliseconds of a process
+    assert 100 < float(memory.removesuffix(" MB")) < 2_000
+    assert 600_000 < int(written.removesuffix(" bytes").replace(",", "")) < report.BYTES
 
 
 def test_commits_of_several_processes_are_measured(capsys, monkeypatch):

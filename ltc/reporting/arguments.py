@@ -163,7 +163,15 @@ def _scores(
             f"scores must be of the {store.num_train:,} training samples of the run, got "
             f"{scores.values.size:,}"
         )
+    if scores.ids is not None and not _are_ids_of(store, scores.ids):
+        raise ArgumentValueError("scores must have the ids of the run's training samples, or none")
     return scores
+
+
+def _are_ids_of(store: Store, ids: NDArray[Any]) -> bool:
+    """Whether these are the ids of the training samples; so are all of a run without ids."""
+    stored = store.ids("train")
+    return stored is None or np.array_equal(stored, ids)
 
 
 def _queries(queries: slice | ArrayLike, num_val: int) -> NDArray[np.int64]:

@@ -156,7 +156,8 @@ def gather(plan: ReportPlan) -> Contents:
             lambda: validation_quality(store, signal=_signal(plan), memory_limit=plan.memory_limit)
         ),
         val_median=_val_median(plan),
-        ids={split: store.ids(split) for split in ("train", "val")},
+        ids={"train": scores.ids if scores.ids is not None else store.ids("train")}
+        | {"val": store.ids("val")},
         labels={split: store.labels(split) for split in ("train", "val")},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ltc.reporting.classes import count_by_score
 from ltc.scores import Scores
+from ltc_kernels import thread_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,11 +113,13 @@ def take_all(
         lacking.add("beta")
     if clusters is None:
         lacking.add("coverage")
-    return tuple(
-        take(strategy, cutoff if has_cutoff else 0.0)
+    shown = [
+        (strategy, cutoff if has_cutoff else 0.0)
         for strategy, has_cutoff in STRATEGIES
         if strategy not in lacking and (cutoff or (strategy, has_cutoff) != ("random", True))
-    )
+    ]
+    with ThreadPoolExecutor(max_workers=min(2, thread_count())) as pool:  # memory for two at most
+        return tuple(pool.map(take, *zip(*shown, strict=True)))
 
 
 def _taken(

@@ -255,6 +255,11 @@ def test_pictures_are_asked_for_and_described(write, run):
             ArgumentValueError,
             "of the 240 .* got 3",
         ),
+        (
+            {"scores": ltc.Scores(np.zeros(240, np.float32), ids=np.arange(240))},
+            ArgumentValueError,
+            "scores must have the ids of the run's training samples, or none",
+        ),
         ({"class_names": "cat"}, ArgumentTypeError, "class_names must be a sequence .* got str"),
         ({"pictures": "folder"}, ArgumentTypeError, "pictures must be a function .* got str"),
         ({"fraction": 2}, ArgumentValueError, "fraction must lie in 0..1, got 2"),
