@@ -85,7 +85,7 @@ def thread_places(client: Client) -> list[str]:
 def chunk_ranges(
     ranges: Iterable[slice], chunk_samples: int, threads: int, *, most: int = MOST_CHUNKS
 ) -> list[slice]:
-    """Divide ranges of samples into ranges of whole chunks, each for a task.
+    """Divide ranges of samples into ranges of whole chunks, each for a task, as equal as may be.
 
     Parameters
     ----------
@@ -103,18 +103,22 @@ def chunk_ranges(
     >>> chunk_ranges([slice(0, 45), slice(50, 60)], 10, 1)
     [slice(0, 10, None), slice(10, 20, None), slice(20, 30, None), slice(30, 40, None),
      slice(40, 45, None), slice(50, 60, None)]
-    >>> chunk_ranges([slice(0, 95)], 10, 1)
+    >>> chunk_ranges([slice(0, 85)], 10, 1)
     [slice(0, 20, None), slice(20, 40, None), slice(40, 60, None), slice(60, 80, None),
-     slice(80, 95, None)]
+     slice(80, 85, None)]
     """
-    whole = list(ranges)
-    chunks = sum(-(-(each.stop - each.start) // chunk_samples) for each in whole)
-    step = chunk_samples * min(max(chunks // (TASKS_PER_THREAD * max(threads, 1)), 1), most)
-    return [
-        slice(begin, min(begin + step, each.stop))
-        for each in whole
-        for begin in range(each.start, each.stop, step)
-    ]
+    whole = [(each, -(-(each.stop - each.start) // chunk_samples)) for each in ranges]
+    total = sum(chunks for _, chunks in whole)
+    step = min(max(total // (TASKS_PER_THREAD * max(threads, 1)), 1), most)
+    divided: list[slice] = []
+    for each, chunks in whole:
+        begin, parts = each.start, -(-chunks // step)
+        for part in range(parts):  # the longer ones first, so that workers end together
+            chunks_of_it = chunks // parts + (part < chunks % parts)
+            end = min(begin + chunk_samples * chunks_of_it, each.stop)
+            divided.append(slice(begin, end))
+            begin = end
+    return divided
 
 
 @dataclass(frozen=True)

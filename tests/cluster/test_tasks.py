@@ -3,11 +3,13 @@
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from ltc.distributed import tasks as running
+from ltc.distributed.cluster import chunk_ranges
 from ltc.distributed.tasks import FEW, TOGETHER, Call, Tasks
 from ltc.errors import DistributedError
 
@@ -144,3 +146,20 @@ def test_tasks_that_somebody_cancels(client):
         with pytest.raises(DistributedError, match=r"waiting was given up: .* cancelled the task"):
             tasks.results("waiting", [future])
     GO_ON.set()
+
+
+def test_ranges_of_a_pass_are_as_equal_as_may_be_and_none_is_empty():
+    def chunks(ranges, threads, **options):
+        divided = chunk_ranges(ranges, 10, threads, **options)
+        ends = [(each.start, each.stop) for each in divided]
+        return [-(-(stop - start) // 10) for start, stop in ends], ends
+
+    sizes, ends = chunks([slice(0, 547)], 2)
+    assert sizes == [6] * 5 + [5] * 5
+    assert ends[0][0] == 0
+    assert ends[-1][1] == 547
+    assert all(stop == start for (_, stop), (start, _) in pairwise(ends))
+    assert chunks([slice(0, 547)], 2, most=4)[0] == [4] * 13 + [3]
+    apart = [(30, 40), (40, 50), (50, 60), (80, 90), (90, 95)]
+    assert chunks([slice(30, 60), slice(80, 95)], 1) == ([1] * 5, apart)
+    assert chunks([slice(0, 0)], 3) == chunks([], 3) == ([], [])
