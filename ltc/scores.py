@@ -141,6 +141,7 @@ class Scores(ScoresExports):
         confidence: Scores | ArrayLike | None = None,
         exponent: float = EXPONENT,
         fading: float | None = None,
+        times: Scores | ArrayLike | None = None,
     ) -> Coreset:
         """Select a coreset of exactly the size that is asked for.
 
@@ -187,6 +188,9 @@ class Scores(ScoresExports):
             For ``"beta"`` and only there, at least 1: the score counts to the power of ``1 - r **
             fading``, where r is the share of the samples that is left out, so the less beside the
             confidence the smaller the coreset is. None: always in full, as DUAL's authors have it.
+        times : Scores or array of float, shape (N,), optional
+            For ``"beta"`` and only there: other scores, by which these are multiplied. The product
+            is 0 where one of the two is not above 0.
 
         Returns
         -------
@@ -230,6 +234,7 @@ class Scores(ScoresExports):
             confidence=confidence.values if isinstance(confidence, Scores) else confidence,
             exponent=exponent,
             fading=fading,
+            times=times.values if isinstance(times, Scores) else times,
         )
         indices = select(self.values, self.labels, plan)
         return Coreset(

@@ -23,7 +23,11 @@ def naive_select(
     confidence=None,
     exponent=4.0,
     fading=None,
+    times=None,
 ):
+    if times is not None:
+        pairs = zip(values, times, strict=True)
+        values = [math.nan if math.isnan(v + t) else max(v, 0) * max(t, 0) for v, t in pairs]
     if confidence is not None:
         pairs = zip(values, confidence, strict=True)
         values = [math.nan if math.isnan(p) else value for value, p in pairs]

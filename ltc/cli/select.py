@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from ltc.cli.arguments import ClaimedLoss, Scheduler, Workers, checked_output
+from ltc.cli.arguments import ClaimedLoss, Scheduler, Workers, checked_output, parse_checkpoints
 from ltc.cli.scores import kept_or_new_scores
 
 if TYPE_CHECKING:
@@ -98,6 +98,23 @@ def select(
             show_default="the score counts in full",
         ),
     ] = None,
+    times_ltc: Annotated[
+        bool,
+        typer.Option(
+            "--times-ltc",
+            help="For beta: by these scores times those of ltc score, where they are above 0.",
+            show_default="by these scores",
+        ),
+    ] = False,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POSITIONS",
+            help="For beta: which checkpoints dual and confidence are over, from 0: a slice such "
+            "as 1: (without the one before training), or a list such as 0,1,5.",
+            show_default="all",
+        ),
+    ] = None,
     loss: ClaimedLoss = None,
     seed: Annotated[int, typer.Option(help="For all strategies but top.")] = 0,
     exclude: Annotated[
@@ -135,7 +152,7 @@ def select(
       ltc select run.zarr --fraction 0.1 -o coreset.npy
       ltc select run.zarr --k 5000 --strategy stratified --cutoff 0.2 -o few.csv
       ltc select run.zarr --k 5000 --strategy coverage --clusters 20 -o c.npy
-      ltc select run.zarr --fraction 0.1 --strategy beta -o c.npy
+      ltc select run.zarr --fraction 0.1 --strategy beta --times-ltc -o c.npy
       ltc select run.zarr --fraction 0.1 --strategy random -o baseline.npy
       ltc select scores.npz --fraction 0.1 -o coreset.npy
       ltc select run.zarr --fraction 0.1 --workers 4 -o coreset/
@@ -149,6 +166,8 @@ def select(
     _check_use("--clusters", clusters, "coverage", strategy)
     _check_use("--exponent", exponent, "beta", strategy)
     _check_use("--fading", fading, "beta", strategy)
+    _check_use("--times-ltc", times_ltc or None, "beta", strategy)
+    _check_use("--checkpoints", checkpoints, "beta", strategy)
     _check_use("--loss", loss, "beta", strategy)
     wanted: dict[str, Any] = {
         "fraction": fraction,
@@ -163,7 +182,7 @@ def select(
         typer.echo(select_blocks(run, output, scheduler, workers, scores, **wanted))
         return
     if strategy == "beta":
-        basis = _for_beta(run, scores, loss)
+        basis = _for_beta(run, scores, parse_checkpoints(checkpoints), loss, times_ltc=times_ltc)
         wanted |= {"exponent": EXPONENT if exponent is None else exponent, "fading": fading}
     elif strategy == "coverage":
         basis = _for_coverage(run, scores, PER_CLASS if clusters is None else clusters, seed)
@@ -244,18 +263,33 @@ def _for_coverage(run: str, name: str | None, per_class: int, seed: int) -> _Bas
     return _Basis(scores, {"clusters": found})
 
 
-def _for_beta(run: str, name: str | None, loss: str | None) -> _Basis:
+def _for_beta(
+    run: str,
+    name: str | None,
+    positions: slice | list[int] | None,
+    loss: str | None,
+    *,
+    times_ltc: bool,
+) -> _Basis:
     """Return scores, those of DUAL unless named, and confidence over the same checkpoints."""
     import numpy as np
 
     from ltc.difficulty import difficulty
+    from ltc.errors import ArgumentValueError
     from ltc.scores import load_scores
+    from ltc.scoring import score
     from ltc.tables import counted
 
     store = _run_for("beta", run, "what confidence is made of")
     progress = sys.stderr.isatty()
+    if name is not None and positions is not None:
+        raise ArgumentValueError(
+            "--checkpoints can't be given with --scores, whose checkpoints confidence is over"
+        )
     if name is None:
-        both = difficulty(store, ["dual", "confidence"], loss=loss, progress=progress)
+        both = difficulty(
+            store, ["dual", "confidence"], checkpoints=positions, loss=loss, progress=progress
+        )
         scores, confidence, named = both["dual"], both["confidence"], "dual"
     else:
         scores, named = load_scores(store, name), repr(name)
@@ -263,7 +297,11 @@ def _for_beta(run: str, name: str | None, loss: str | None) -> _Basis:
         rows = np.flatnonzero(np.isin(store.checkpoints, used)).tolist()
         confidence = difficulty(store, "confidence", checkpoints=rows, loss=loss, progress=progress)
     over = counted(len(confidence.metadata["checkpoints"]), "checkpoint")
-    return _Basis(scores, {"confidence": confidence}, f"{named} and confidence, over {over}")
+    options: dict[str, Any] = {"confidence": confidence}
+    if times_ltc:
+        options["times"] = score(store)
+        named += " times ltc"
+    return _Basis(scores, options, f"{named} and confidence, over {over}")
 
 
 def _run_for(strategy: str, run: str, what: str) -> "Store":

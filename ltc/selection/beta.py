@@ -62,6 +62,19 @@ def power_of_scores(pruned: float, fading: float | None) -> float:
     return 1.0 if fading is None else 1 - pruned**fading
 
 
+def product_of_positive(
+    scores: NDArray[np.float32], others: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return products of scores, 0 where one of the two isn't above 0, NaN where one is undefined.
+
+    Examples
+    --------
+    >>> product_of_positive(np.array([0.5, -1, 2], np.float32), np.array([3, 3, -1], np.float32))
+    array([1.5, 0. , 0. ], dtype=float32)
+    """
+    return np.maximum(scores, 0) * np.maximum(others, 0)
+
+
 def log_weights(
     scores: NDArray[np.float32],
     confidence: NDArray[np.float64],

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltc.selection.beta import ANCHORS, beta_parameters, log_weights, power_of_scores
+from ltc.selection.beta import (
+    ANCHORS,
+    beta_parameters,
+    log_weights,
+    power_of_scores,
+    product_of_positive,
+)
 from ltc.selection.coverage import cells_and_shares
 from ltc.selection.draws import waiting_times
 from ltc.selection.ranking import best_first, first_of_each, numbered, stable_order
@@ -57,6 +63,8 @@ def select(
     if not plan.k:
         return np.empty(0, np.int64)
     classes = np.zeros(values.size, np.int32) if labels is None else numbered(labels)[1]
+    if plan.times is not None:
+        values = product_of_positive(values, plan.times)
     if plan.confidence is not None:  # without one, a score is of no use
         values = np.where(np.isnan(plan.confidence), np.float32(np.nan), values)
     ranking = best_first(values)

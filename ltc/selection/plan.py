@@ -40,6 +40,7 @@ class SelectionPlan:
     confidence: NDArray[np.float64] | None = None  # [N], for "beta"
     exponent: float = EXPONENT
     fading: float | None = None
+    times: NDArray[np.float32] | None = None  # [N], for "beta"
 
     @cached_property
     def candidates(self) -> NDArray[np.bool_]:
@@ -64,6 +65,7 @@ def plan_selection(
     confidence: ArrayLike | None = None,
     exponent: float = EXPONENT,
     fading: float | None = None,
+    times: ArrayLike | None = None,
 ) -> SelectionPlan:
     """Check the arguments of :meth:`ltc.Scores.select`, which documents them.
 
@@ -73,7 +75,8 @@ def plan_selection(
         Number N of samples.
     labelled : bool
         Whether the samples have labels.
-    fraction, k, balance, strategy, cutoff, seed, exclude, clusters, confidence, exponent, fading
+    fraction, k, balance, strategy, cutoff, seed, exclude, clusters, confidence, exponent, fading,
+    times
         As :meth:`ltc.Scores.select` takes them.
 
     Raises
@@ -95,6 +98,7 @@ def plan_selection(
     _check_needed("confidence", confidence, strategy, "beta", 'ltc.difficulty(run, "confidence")')
     if strategy != "beta":
         _check_no_use("fading", fading, strategy, "beta")
+        _check_no_use("times", times, strategy, "beta")
     excluded = np.unique(_exclude_indices(() if exclude is None else exclude, size))
     return SelectionPlan(
         k=_coreset_size(fraction, k, size - excluded.size, size),
@@ -108,6 +112,7 @@ def plan_selection(
         confidence=None if confidence is None else _probabilities(confidence, size),
         exponent=_at_least_one("exponent", exponent),
         fading=None if fading is None else _at_least_one("fading", fading),
+        times=None if times is None else _factors(times, size),
     )
 
 
@@ -146,6 +151,13 @@ def _probabilities(confidence: ArrayLike, size: int) -> NDArray[np.float64]:
             f"confidence must lie in 0..1, or be NaN, got {array[place]} at position {place}"
         )
     return array.astype(np.float64)
+
+
+def _factors(times: ArrayLike, size: int) -> NDArray[np.float32]:
+    array = _one_per_sample("times", times, size)
+    if array.dtype.kind != "f":
+        raise ArgumentTypeError(f"times must hold floats, got {array.dtype}")
+    return array.astype(np.float32)
 
 
 def _one_per_sample(name: str, values: ArrayLike, size: int) -> NDArray[Any]:

@@ -71,6 +71,18 @@ def test_beta_draws_by_scores_that_are_named_and_confidence_over_their_checkpoin
     assert chosen != everywhere.indices.tolist()
 
 
+def test_beta_multiplies_by_ltc_and_leaves_checkpoints_out(select, run):
+    both = ltc.difficulty(run, ["dual", "confidence"], checkpoints=slice(1, None))
+    expected = both["dual"].select(
+        k=60, strategy="beta", confidence=both["confidence"], times=ltc.score(run)
+    )
+    chosen, lines = select("--strategy", "beta", "--times-ltc", "--checkpoints", "1:")
+    assert chosen == expected.indices.tolist()
+    assert "drawn by   dual times ltc and confidence, over 13 checkpoints" in lines
+    assert chosen != select("--strategy", "beta", "--checkpoints", "1:")[0]
+    assert chosen != select("--strategy", "beta", "--times-ltc")[0]
+
+
 def test_losses_that_are_not_known_are_refused_or_claimed(tmp_path, select, capsys):
     other, output = tmp_path / "other.zarr", tmp_path / "other.npy"
     write_run(other)
@@ -98,6 +110,12 @@ def test_coverage_tells_how_many_clusters_are_in_the_coreset(select, run):
     [
         (["--exponent", "2"], "--exponent needs --strategy beta, got 'top'"),
         (["--fading", "2"], "--fading needs --strategy beta, got 'top'"),
+        (["--times-ltc"], "--times-ltc needs --strategy beta, got 'top'"),
+        (["--checkpoints", "1:"], "--checkpoints needs --strategy beta, got 'top'"),
+        (
+            ["--strategy", "beta", "--checkpoints", "1:", "--scores", "mine"],
+            "--checkpoints can't be given with --scores",
+        ),
         (["--loss", "cross-entropy"], "--loss needs --strategy beta, got 'top'"),
         (["--strategy", "beta", "--clusters", "2"], "--clusters needs --strategy coverage"),
         (["--strategy", "beta", "--exponent", "0.5"], "exponent must be at least 1"),

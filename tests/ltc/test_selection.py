@@ -66,6 +66,12 @@ def cases(draw):
             "confidence": np.array(draw(st.lists(probability, min_size=size, max_size=size))),
             "exponent": draw(st.sampled_from([1.0, 4.0, 11.0])),
             "fading": draw(st.sampled_from([None, 1.0, 11.0])),
+            "times": draw(
+                st.none()
+                | st.lists(grid | st.just(NAN), min_size=size, max_size=size).map(
+                    lambda factors: np.array(factors, np.float32)
+                )
+            ),
         },
     }
     return {
@@ -97,6 +103,8 @@ def test_has_exact_size_in_order_without_excluded_and_defined_first(case):
     assert not set(indices.tolist()) & set(case["exclude"])
     left = np.setdiff1d(np.arange(values.size), [*indices, *case["exclude"]])
     undefined = np.isnan(values) | np.isnan(case.get("confidence", 0.0))
+    if case.get("times") is not None:
+        undefined |= np.isnan(case["times"])
     if undefined[indices].any():
         assert undefined[left].all()
 
@@ -396,6 +404,16 @@ def test_scores_of_at_most_zero_come_when_the_others_are_used_up_best_first():
     assert chosen == [[1, 4], [1, 2, 4], [1, 2, 3, 4]]
 
 
+def test_scores_are_multiplied_where_both_are_above_zero():
+    options = {"balance": None, "strategy": "beta", "confidence": np.full(5, 0.5)}
+    values, times = [0.5, 0.5, -1.0, 2.0, NAN], np.array([0.5, -0.5, -9.0, 1.0, 1.0], np.float32)
+    one = selected(values, k=2, times=times, **options)
+    assert one == selected(values, k=2, times=Scores(times), **options) == [0, 3]
+    assert selected(values, k=4, times=times, **options) == [0, 1, 2, 3]
+    chosen = scores(values).select(k=2, times=times, **options)
+    np.testing.assert_array_equal(chosen.scores, np.float32([0.5, 2.0]))  # as they were given
+
+
 def test_confidence_comes_from_scores_too():
     confidence = np.array([0.25, NAN, 0.75, 0.5], np.float32)
     by_array = selected(np.ones(4), k=2, balance=None, strategy="beta", confidence=confidence)
@@ -526,6 +544,13 @@ WRONG = [
     (BETA | {"fading": 0.9}, ArgumentValueError, "fading must be at least 1 and finite, got 0.9"),
     (BETA | {"fading": "4"}, ArgumentTypeError, "fading must be a number, got '4'"),
     ({"k": 1, "fading": 4.0}, ArgumentValueError, "fading must be None for strategy 'top'"),
+    (
+        BETA | {"times": [1.0]},
+        ArgumentValueError,
+        r"times must have one entry per sample, shape \(4,\), got shape \(1,\)",
+    ),
+    (BETA | {"times": [0, 1, 0, 1]}, ArgumentTypeError, "times must hold floats, got int64"),
+    ({"k": 1, "times": [0.5] * 4}, ArgumentValueError, "times must be None for strategy 'top'"),
 ]
 
 
