@@ -86,6 +86,22 @@ def _difficulty(
     return choose
 
 
+def _dual_times_ltc(**how: Any) -> Callable[..., NDArray[np.int64]]:
+    def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
+        scores = difficulties(run.passes)
+        chosen = scores["dual"].select(
+            fraction=fraction,
+            seed=seed,
+            strategy="beta",
+            confidence=scores["confidence"],
+            times=correlation_scores(run.passes, "difference", "class-mean"),
+            **how,
+        )
+        return chosen.indices
+
+    return choose
+
+
 def _coverage(**how: Any) -> Callable[..., NDArray[np.int64]]:
     def choose(run: Recorded, fraction: float, seed: int) -> NDArray[np.int64]:
         scores = correlation_scores(run.passes, "difference", "class-mean")
@@ -158,6 +174,13 @@ METHODS = (
         "DUAL, Beta sampling",
         "uncertain samples",
         _difficulty("dual", "confidence", strategy="beta"),
+    ),
+    Method("dual-ltc-beta", "in full", "DUAL times LTC, Beta sampling", _dual_times_ltc()),
+    Method(
+        "dual-ltc-beta-fading",
+        "fading by 11",
+        "DUAL times LTC, Beta sampling",
+        _dual_times_ltc(fading=11.0),
     ),
     Method("confidence", "confidence", "easy and typical samples", _difficulty("confidence")),
     Method("herding", "herding", "easy and typical samples", _greedy("herding")),
