@@ -178,12 +178,14 @@ def beta(
     ltc_as: str = "",
     exponent: float = 4.0,
     fading: float | None = None,
+    half: float | None = None,
     cutoff: Cutoff = 0.0,
 ) -> Indices:
     """Sample as DUAL does, with its own score or another, and LTC as a factor or as a filter.
 
     With `fading`, the score to the power of 1 - r^fading, where r is the share that is left out:
-    the smaller the coreset, the less the score counts beside the confidence.
+    the smaller the coreset, the less the score counts beside the confidence. With `half`, to the
+    power of n / (n + half) for n samples of each class.
     """
     correlation = run.scores.values
     ones = np.ones_like(correlation)
@@ -194,6 +196,9 @@ def beta(
         values = np.where(correlation > 0, values, correlation)  # those come last, best first
     if fading is not None:
         values = np.maximum(values, 0) ** (1 - (1 - k / values.size) ** fading)
+    if half is not None:
+        n = k / np.unique(run.labels).size
+        values = np.maximum(values, 0) ** (n / (n + half))
     how = {"confidence": run.confidence, "exponent": exponent, "seed": seed}
     return run.select(values, k, cutoff, strategy="beta", **how)
 
@@ -308,5 +313,9 @@ IDEAS: dict[str, Idea] = {
     # Made after one seed of Fashion-MNIST was known.
     "beta, DUAL's score times LTC's, fading by 11, exponent 4": partial(
         beta, ltc_as="factor", fading=11.0
+    ),
+    # Made after five more seeds of digits and four of Fashion-MNIST were known.
+    "beta, DUAL's score times LTC's, by half at 10 a class, exponent 4": partial(
+        beta, ltc_as="factor", half=10.0
     ),
 }
