@@ -38,7 +38,7 @@ SUITES = {
 }
 WITHOUT_SIZE = {"accuracy", "compiled", "scale", "scheduler"}
 # run only when named, or with --full
-SLOW = {"cluster", "compiled", "pairs", "report", "scale", "scheduler"}
+SLOW = {"cluster", "clusters", "compiled", "pairs", "report", "scale", "scheduler"}
 FULL = {"selection": "imagenet-21k"}  # sizes with --full, where they are others
 
 

@@ -1,5 +1,6 @@
 """`ltc.difficulty` on a cluster: the bits and the errors of one machine, and what an end leaves."""
 
+import clusters
 import numpy as np
 import pytest
 from difficulty_cases import make, negative_losses, scattered_gaps
@@ -168,6 +169,35 @@ def test_what_is_refused(tmp_path, client):
     with pytest.raises(ArgumentTypeError, match=r"must be a distributed\.Client, got str"):
         ltc.difficulty(path, "mean-loss", client="tcp://localhost:8786")
     assert ltc.open_store(path).score_names() == []
+
+
+def test_a_worker_that_dies_between_the_parts_of_two_kinds(tmp_path):
+    path, died = tmp_path / "run.zarr", tmp_path / "died"
+    make(path, change=scattered_gaps)
+    kinds = ["dual", "mean-loss"]
+
+    def let_die():
+        """Let whoever is first to write that part die; the part of the other kind is there."""
+        import os
+        import signal
+
+        from ltc.store.parts import PartWriter
+
+        plain = PartWriter.write
+
+        def write(writer, begin, values, report):
+            if begin == 140 and "mean-loss" in writer.path and not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return plain(writer, begin, values, report)
+
+        PartWriter.write = write
+
+    with clusters.started(2) as client:
+        client.run(let_die)
+        found = ltc.difficulty(path, kinds, client=client, save="all")
+    assert died.exists()
+    assert_same(found, ltc.difficulty(path, kinds), path)
 
 
 def test_the_command_on_processes_of_this_machine(tmp_path, capsys):
