@@ -36,6 +36,7 @@ __all__ = ["clusters"]
 
 FITTED: Final = 32  # samples for each cluster, at most, that its centre is fitted to
 ROUNDS: Final = 10  # of k-means, at most: ten more gain a ten-thousandth of the squares
+TILE_BYTES: Final = 40_000_000  # of what is made of a tile; larger arrays are slower to get
 BYTES_PER_CENTRE_VALUE: Final = 28  # sums and counts in float64, centres twice in float32
 BYTES_PER_SAMPLE: Final = 64  # of those in memory, beside their signal
 
@@ -176,14 +177,18 @@ def _plan(
         groups=groups,
         num_groups=num_groups,
         affordable=max(left // 2 // (4 * len(rows) + BYTES_PER_SAMPLE), 1),
-        width=tile_width(
-            store.num_train,
-            store.chunk_samples,
-            len(rows),
-            memory=left // 2,
-            per_sample=12 * len(rows) + BYTES_PER_SAMPLE,  # the tile in float32, and its signal
-        ),
+        width=_tile_width(store, len(rows), left // 2),
     )
+
+
+def _tile_width(store: Store, num_checkpoints: int, memory: int) -> int:
+    """Samples of a tile: what memory holds, but no more than is fast."""
+    per_sample = 12 * num_checkpoints + BYTES_PER_SAMPLE  # the tile in float32, and its signal
+    affordable = tile_width(
+        store.num_train, store.chunk_samples, num_checkpoints, memory=memory, per_sample=per_sample
+    )
+    parts = -(-affordable * per_sample // TILE_BYTES)
+    return -(-affordable // max(parts, 1))
 
 
 def _signals(losses: NDArray[np.float16], signal: Signal) -> NDArray[np.float32]:
