@@ -78,7 +78,7 @@ def lds(scores: ArrayLike, subsets: ArrayLike, outputs: ArrayLike) -> NDArray[np
         )
     if np.isinf(tau).any():
         raise ArgumentValueError("scores must be finite, or NaN where undefined, got inf")
-    sums = taken.astype(np.float64) @ _filled(tau).T
+    sums = _sums(taken.astype(np.float64), _filled(tau))
     return np.array([_agreement(sums[:, q], found[:, q]) for q in range(len(tau))], np.float64)
 
 
@@ -87,6 +87,25 @@ def _agreement(sums: NDArray[np.float64], outputs: NDArray[np.float64]) -> float
     if np.count_nonzero(defined) < _FEWEST:
         return float("nan")
     return spearman(sums[defined], outputs[defined])
+
+
+def _sums(taken: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of a query's scores over each subset, [S, Q]; equal sums are the same bits.
+
+    In which order a product of matrices adds depends on the place, so that its rounding would order
+    subsets whose sums are equal. Here nothing is rounded but the scores themselves: to multiples of
+    a step by which all sums are whole numbers below 2^53, and what that leaves of each score once
+    more, for what is small beside the largest.
+    """
+    bits = 53 - int(scores.shape[1]).bit_length()
+    sums = np.zeros((len(taken), len(scores)))
+    for _ in range(2):
+        largest = np.frexp(np.abs(scores).max(axis=1, initial=0.0))[1]
+        exponents = (bits - largest)[:, None]
+        multiples = np.rint(np.ldexp(scores, exponents))
+        sums += np.ldexp(taken @ multiples.T, -exponents.T)
+        scores = scores - np.ldexp(multiples, -exponents)
+    return sums
 
 
 def _filled(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -127,6 +127,28 @@ def test_lds_of_subsets_of_any_size_is_the_definition(models):
     np.testing.assert_allclose(evaluation.lds(scores, subsets, outputs), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [0.1, 1e-300, 5e-324])
+def test_equal_sums_share_their_rank_in_lds_whatever_order_they_are_added_in(models, unit):
+    _, subsets, outputs = models
+    ones = np.random.default_rng(1).random((7, 60)) < 0.2
+    expected = evaluation.lds(ones.astype(np.int64), subsets, outputs)
+    np.testing.assert_array_equal(evaluation.lds(unit * ones, subsets, outputs), expected)
+    assert np.isnan(evaluation.lds(np.full((7, 60), unit), subsets, outputs)).all()
+
+
+def test_small_scores_count_in_lds_beside_one_that_is_huge(models):
+    """The order of the subsets without it is theirs."""
+    scores, subsets, _ = models
+    sums, huge = subsets @ scores.T, scores.copy()
+    huge[:, 0] = 1e20
+    outputs = sums + np.where(subsets[:, :1], 1e6, 0)
+    expected = [
+        scipy.stats.spearmanr(subsets[:, 0] * 1e6 + s * ~subsets[:, 0], o).statistic
+        for s, o in zip(sums.T, outputs.T, strict=True)
+    ]
+    np.testing.assert_allclose(evaluation.lds(huge, subsets, outputs), expected, atol=1e-12)
+
+
 def test_lds_leaves_out_models_without_an_output(models):
     scores, subsets, outputs = models
     outputs[[3, 8], 2] = np.nan
