@@ -74,8 +74,10 @@ def atomic_file(path: Path) -> Iterator[IO[Any]]:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(unfinished):
+            error.filename = str(path)  # what was asked for
         raise
 
 

@@ -104,19 +104,30 @@ class Coreset(CoresetExports):
 
     def _write_csv(self, file: IO[bytes]) -> None:
         absent = [""] * len(self)
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows(
-            zip(
-                self.indices.tolist(),
-                absent if self.ids is None else self.ids.tolist(),
-                absent if self.labels is None else self.labels.tolist(),
-                map(str, self.scores),  # as few digits as tell one float32 from the next
-                strict=True,
-            )
+        columns = zip(
+            self.indices.tolist(),
+            absent if self.ids is None else map(_quoted, self.ids.tolist()),
+            absent if self.labels is None else self.labels.tolist(),
+            map(str, self.scores),  # as few digits as tell one float32 from the next
+            strict=True,
         )
-        text.detach()  # flushes, and leaves the file open
+        file.write(f"{','.join(COLUMNS)}\n".encode())
+        file.writelines(f"{','.join(map(str, row))}\n".encode() for row in columns)
+
+
+def _quoted(name: object) -> str:
+    """Return an id as a field of CSV, of one line or more.
+
+    Before Python 3.13, the writer of `csv` leaves a lone carriage return bare, which ends a line
+    for all that read the file.
+
+    Examples
+    --------
+    >>> [_quoted(name) for name in (7, "a b", "a,b", 'a"b')]
+    ['7', 'a b', '"a,b"', '"a""b"']
+    """
+    text = str(name)
+    return '"{}"'.format(text.replace('"', '""')) if set(',"\r\n') & set(text) else text
 
 
 def load_indices(path: str | os.PathLike[str]) -> NDArray[np.int64]:

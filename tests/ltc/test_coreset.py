@@ -51,6 +51,16 @@ def test_csv_holds_everything(tmp_path):
     assert read_back.tobytes() == SCORES.tobytes()
 
 
+def test_csv_holds_any_id(tmp_path):
+    ids = np.array(["a\rb", "a\nb", "\r\n", " a", "", 'a"', "a\x00b", "\u2028", "=1", "a,b"])
+    size = ids.size
+    indices, path = np.arange(size), tmp_path / "coreset.csv"
+    Coreset(indices, ids, None, np.zeros(size, np.float32)).save(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ids.tolist()
+    assert load_indices(path).tolist() == indices.tolist()
+
+
 def test_csv_leaves_absent_ids_and_labels_empty(tmp_path):
     PLAIN.save(tmp_path / "coreset.csv")
     assert (tmp_path / "coreset.csv").read_text().splitlines()[:3] == [
@@ -79,8 +89,19 @@ def test_other_suffixes_are_refused(tmp_path, name):
 
 
 def test_an_absent_directory_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        CORESET.save(tmp_path / "absent" / "coreset.npy")
+    path = tmp_path / "absent" / "coreset.npy"
+    with pytest.raises(FileNotFoundError) as caught:
+        CORESET.save(path)
+    assert caught.value.filename == str(path)  # not the file that would have been renamed
+
+
+def test_a_directory_of_that_name_is_an_error(tmp_path):
+    path = tmp_path / "coreset.npy"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        CORESET.save(path)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("suffix", ["npy", "txt", "csv"])
