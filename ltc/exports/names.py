@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ltc.exports.data_sets import check_length
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -76,14 +77,16 @@ def chosen_names(
                 f"{name} must be given where the run was not recorded with names as ids, got {got}"
             )
         return [str(each) for each in ids.tolist()]
+    if isinstance(names, Set | Mapping):
+        raise ArgumentTypeError(f"{name} must have an order, got {type(names).__name__}")
     check_length(name, names, indices, num_samples)
-    if len(set(names)) < len(names):
-        raise ArgumentValueError(f"{name} must be unique, got one that is there twice")
-    chosen = [names[index] for index in indices.tolist()]
-    for each in chosen:
+    ordered = list(names)  # a column of pandas goes by its own labels: names[i] needn't be the i-th
+    for each in ordered:
         if not isinstance(each, str):
             raise ArgumentTypeError(f"{name} must be strings, got {each!r}")
-    return [str(each) for each in chosen]
+    if len(set(ordered)) < len(ordered):
+        raise ArgumentValueError(f"{name} must be unique, got one that is there twice")
+    return [str(ordered[index]) for index in indices.tolist()]
 
 
 def write_names(path: str | os.PathLike[str], names: list[str]) -> None:
@@ -92,7 +95,7 @@ def write_names(path: str | os.PathLike[str], names: list[str]) -> None:
     Raises
     ------
     ArgumentValueError
-        Another suffix than ``.txt``, or a name of more than one line.
+        Another suffix than ``.txt``, or a name of more than one line, or that UTF-8 can't hold.
     OSError
         The file can't be written.
     """
@@ -100,5 +103,11 @@ def write_names(path: str | os.PathLike[str], names: list[str]) -> None:
     for each in names:
         if not each or {"\n", "\r"} & set(each):
             raise ArgumentValueError(f"names must be of one line each, got {each!r}")
+    try:
+        text = "".join(f"{each}\n" for each in names).encode()
+    except UnicodeEncodeError as error:  # of a file whose name is no UTF-8, as Python reads it
+        start = error.object.rfind("\n", 0, error.start) + 1
+        bad = error.object[start : error.object.index("\n", start)]
+        raise ArgumentValueError(f"names must be text that UTF-8 can hold, got {bad!r}") from error
     with atomic_file(path) as file:
-        file.writelines(f"{each}\n".encode() for each in names)
+        file.write(text)

@@ -142,6 +142,17 @@ def test_lists_of_names(tmp_path):
     assert (tmp_path / "files.txt").read_text(encoding="utf-8") == written
 
 
+def test_names_in_a_column_of_pandas_count_by_their_place(tmp_path):
+    """Of a frame that was shuffled, names[3] is what had been in its row 3 before."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"file": NAMES[::-1]}).iloc[::-1]
+    assert frame.file.tolist() == NAMES != [frame.file[i] for i in range(N)]
+    UNNAMED.save_names(tmp_path / "files.txt", frame.file)
+    written = (tmp_path / "files.txt").read_text(encoding="utf-8")
+    assert written.splitlines() == [NAMES[i] for i in CHOSEN]
+    assert UNNAMED.key_filter(frame.file).keys == {NAMES[i] for i in CHOSEN}
+
+
 def test_fields_and_tags_of_fiftyone():
     order = np.random.default_rng(1).permutation(N)
     paths = [NAMES[i] for i in order] + ["of/another"]
@@ -223,7 +234,23 @@ WRONG = [
         ArgumentValueError,
         "keys must be unique",
     ),
-    (lambda: UNNAMED.key_filter(range(N)), ArgumentTypeError, "keys must be strings, got "),
+    (lambda: UNNAMED.key_filter(range(N)), ArgumentTypeError, "keys must be strings, got 0"),
+    (
+        lambda: UNNAMED.key_filter([[name] for name in NAMES]),
+        ArgumentTypeError,
+        "keys must be strings, got ",
+    ),
+    (lambda: UNNAMED.key_filter(set(NAMES)), ArgumentTypeError, "must have an order, got set"),
+    (
+        lambda: UNNAMED.key_filter(dict.fromkeys(NAMES)),
+        ArgumentTypeError,
+        "keys must have an order, got dict",
+    ),
+    (
+        lambda: UNNAMED.save_names("x.txt", [f"{i}\udcff" for i in range(N)]),
+        ArgumentValueError,
+        r"names must be text that UTF-8 can hold, got '\d+\\udcff'",
+    ),
     (
         lambda: UNNAMED.save_names("x.csv", NAMES),
         ArgumentValueError,
