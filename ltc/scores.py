@@ -140,7 +140,7 @@ class Scores(ScoresExports):
         clusters: ArrayLike | None = None,
         confidence: Scores | ArrayLike | None = None,
         exponent: float = EXPONENT,
-        fading: float | None = None,
+        fading: float = 0.0,
         times: Scores | ArrayLike | None = None,
     ) -> Coreset:
         """Select a coreset of exactly the size that is asked for.
@@ -184,10 +184,10 @@ class Scores(ScoresExports):
             For ``"beta"``, at least 1: the larger, the later the density leaves samples of middling
             difficulty for easy ones as the coreset becomes smaller. Its authors take 4 for
             CIFAR-100.
-        fading : float, optional
-            For ``"beta"`` and only there, at least 1: the score counts to the power of ``1 - r **
-            fading``, where r is the share of the samples that is left out, so the less beside the
-            confidence the smaller the coreset is. None: always in full, as DUAL's authors have it.
+        fading : float
+            For ``"beta"``, at least 0: the score counts to the power of ``n / (n + fading)``, where
+            n samples of a class are selected on average, so the less beside the confidence the
+            fewer they are. 0: always in full, as DUAL's authors have it.
         times : Scores or array of float, shape (N,), optional
             For ``"beta"`` and only there: other scores, by which these are multiplied. The product
             is 0 where one of the two is not above 0.

@@ -22,7 +22,7 @@ def naive_select(
     clusters=None,
     confidence=None,
     exponent=4.0,
-    fading=None,
+    fading=0.0,
     times=None,
 ):
     if times is not None:
@@ -60,7 +60,9 @@ def naive_select(
     draws = [raw >> 32 for raw in bits]
     if strategy == "beta" and members:
         pruned = 1 - k / len(members)
-        waits = naive_waits(pool, values, confidence, pruned, exponent, fading, bits)
+        per_class = k / max(1, len({classes[i] for i in pool}))
+        power = per_class / (per_class + fading) if k else 1
+        waits = naive_waits(pool, values, confidence, pruned, exponent, power, bits)
     chosen = []
     for c, number in shares.items():
         candidates = [i for i in pool if group[i] == c]
@@ -132,12 +134,11 @@ def covering(by_chance, clusters, number):
     return chosen
 
 
-def naive_waits(pool, values, confidence, pruned, exponent, fading, bits):
+def naive_waits(pool, values, confidence, pruned, exponent, power, bits):
     """Exponentially distributed waiting times, at the rate of a sample's weight."""
     anchors = [float(confidence[i]) for i in pool[:10]]
     b = 15 * (1 - sum(anchors) / max(len(anchors), 1)) * (1 - pruned**exponent)
     a = 15 - b
-    power = 1 if fading is None else 1 - pruned**fading
     waits = {}
     for i in pool:
         p = min(max(float(confidence[i]), 2**-24), 1 - 2**-24)

@@ -178,9 +178,9 @@ METHODS = (
     Method("dual-ltc-beta", "in full", "DUAL times LTC, Beta sampling", _dual_times_ltc()),
     Method(
         "dual-ltc-beta-fading",
-        "fading by 11",
+        "fading at 10 a class",
         "DUAL times LTC, Beta sampling",
-        _dual_times_ltc(fading=11.0),
+        _dual_times_ltc(fading=10.0),
     ),
     Method("confidence", "confidence", "easy and typical samples", _difficulty("confidence")),
     Method("herding", "herding", "easy and typical samples", _greedy("herding")),

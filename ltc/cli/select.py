@@ -93,9 +93,9 @@ def select(
     fading: Annotated[
         float | None,
         typer.Option(
-            help="For beta, at least 1: the smaller the coreset is, the less the score counts "
-            "beside the confidence; the larger this is, the later so.",
-            show_default="the score counts in full",
+            help="For beta, at least 0: of how many samples a class the score counts by half "
+            "beside the confidence; of fewer, less.",
+            show_default="0 for beta: in full",
         ),
     ] = None,
     times_ltc: Annotated[
@@ -183,7 +183,10 @@ def select(
         return
     if strategy == "beta":
         basis = _for_beta(run, scores, parse_checkpoints(checkpoints), loss, times_ltc=times_ltc)
-        wanted |= {"exponent": EXPONENT if exponent is None else exponent, "fading": fading}
+        wanted |= {
+            "exponent": EXPONENT if exponent is None else exponent,
+            "fading": 0.0 if fading is None else fading,
+        }
     elif strategy == "coverage":
         basis = _for_coverage(run, scores, PER_CLASS if clusters is None else clusters, seed)
     else:

@@ -12,8 +12,9 @@ and c are constants. The fewer samples are kept, the smaller is b: the density m
 C is 15 and m the mean of ten samples in the authors' code (github.com/behaapyy/dual-pruning), where
 a is C + 1 - b; by a report of those who reproduced the paper's figures, they are those of C - b.
 
-With fading f, which is not theirs, s is raised to the power of 1 - r^f: in a small coreset the
-confidence decides alone, in a large one the score does too.
+With fading f, which is not theirs, s is raised to the power of n / (n + f), where n samples of a
+class are drawn: of a class that gets one or two, what is typical of it is worth more than what is
+uncertain.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ def beta_parameters(pruned: float, anchor: float, exponent: float) -> tuple[floa
     return CONCENTRATION - b, b
 
 
-def power_of_scores(pruned: float, fading: float | None) -> float:
+def power_of_scores(per_class: float, fading: float) -> float:
     """Return the power that scores are raised to; 1 without fading.
 
     Examples
     --------
-    >>> power_of_scores(0.5, fading=2.0)
+    >>> power_of_scores(30.0, fading=10.0)
     0.75
     """
-    return 1.0 if fading is None else 1 - pruned**fading
+    return per_class / (per_class + fading)
 
 
 def product_of_positive(

@@ -96,7 +96,7 @@ def _from_pool(
     if plan.strategy == "top":
         return pool[first_of_each(groups[pool], shares)]
     if plan.confidence is not None:
-        drawn = _drawn(values, pool, plan, plan.confidence)
+        drawn = _drawn(values, classes, pool, plan, plan.confidence)
         return drawn[first_of_each(groups[drawn], shares)]
     shuffled = _shuffled(pool, values.size, plan.seed)
     if plan.strategy == "random":
@@ -150,6 +150,7 @@ def strata_cells(
 
 def _drawn(
     values: NDArray[np.float32],
+    classes: NDArray[np.int32],
     pool: NDArray[np.int64],
     plan: SelectionPlan,
     confidence: NDArray[np.float64],
@@ -162,7 +163,8 @@ def _drawn(
     anchor = float(confidence[pool[:ANCHORS]].mean()) if pool.size else 0.0
     a, b = beta_parameters(pruned, anchor, plan.exponent)
     raw = np.random.PCG64(plan.seed).random_raw(values.size)
-    power = power_of_scores(pruned, plan.fading)
+    per_class = plan.k / max(1, int(np.count_nonzero(np.bincount(classes[pool]))))
+    power = power_of_scores(per_class, plan.fading)
     weights = log_weights(values[pool], confidence[pool], a, b, power)
     return pool[np.argsort(waiting_times(weights, raw[pool]), kind="stable")]
 

@@ -39,7 +39,7 @@ class SelectionPlan:
     clusters: NDArray[np.int64] | None = None  # [N], for "coverage"
     confidence: NDArray[np.float64] | None = None  # [N], for "beta"
     exponent: float = EXPONENT
-    fading: float | None = None
+    fading: float = 0.0
     times: NDArray[np.float32] | None = None  # [N], for "beta"
 
     @cached_property
@@ -64,7 +64,7 @@ def plan_selection(
     clusters: ArrayLike | None = None,
     confidence: ArrayLike | None = None,
     exponent: float = EXPONENT,
-    fading: float | None = None,
+    fading: float = 0.0,
     times: ArrayLike | None = None,
 ) -> SelectionPlan:
     """Check the arguments of :meth:`ltc.Scores.select`, which documents them.
@@ -97,7 +97,6 @@ def plan_selection(
     _check_needed("clusters", clusters, strategy, "coverage", "ltc.clusters(run)")
     _check_needed("confidence", confidence, strategy, "beta", 'ltc.difficulty(run, "confidence")')
     if strategy != "beta":
-        _check_no_use("fading", fading, strategy, "beta")
         _check_no_use("times", times, strategy, "beta")
     excluded = np.unique(_exclude_indices(() if exclude is None else exclude, size))
     return SelectionPlan(
@@ -110,8 +109,8 @@ def plan_selection(
         excluded=excluded,
         clusters=None if clusters is None else _cluster_numbers(clusters, size),
         confidence=None if confidence is None else _probabilities(confidence, size),
-        exponent=_at_least_one("exponent", exponent),
-        fading=None if fading is None else _at_least_one("fading", fading),
+        exponent=_at_least("exponent", exponent, 1),
+        fading=_at_least("fading", fading, 0),
         times=None if times is None else _factors(times, size),
     )
 
@@ -212,13 +211,13 @@ def _share(name: str, value: Any) -> float:
     return float(value)
 
 
-def _at_least_one(name: str, value: Any) -> float:
+def _at_least(name: str, value: Any, least: int) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
     ):
         raise ArgumentTypeError(f"{name} must be a number, got {value!r}")
-    if not 1 <= value < math.inf:  # NaN fails too
-        raise ArgumentValueError(f"{name} must be at least 1 and finite, got {value}")
+    if not least <= value < math.inf:  # NaN fails too
+        raise ArgumentValueError(f"{name} must be at least {least} and finite, got {value}")
     return float(value)
 
 

@@ -42,9 +42,9 @@ def test_beta_draws_by_dual_and_confidence_of_the_run(select, run):
     ltc.score(run, save="kept")  # which is not what beta is of
     both = ltc.difficulty(run, ["dual", "confidence"])
     for given, exponent, fading in (
-        ([], 4.0, None),
-        (["--exponent", 1.5], 1.5, None),
-        (["--fading", 11], 4.0, 11.0),
+        ([], 4.0, 0.0),
+        (["--exponent", 1.5], 1.5, 0.0),
+        (["--fading", 10], 4.0, 10.0),
     ):
         chosen, lines = select("--strategy", "beta", "--seed", 3, "--cutoff", "0.1", *given)
         expected = both["dual"].select(
