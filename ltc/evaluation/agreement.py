@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.evaluation.arrays import check_same_shape, numbers
+from ltc.evaluation.arrays import any_array, check_same_shape, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -133,7 +133,7 @@ def ranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _selection(name: str, values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(values)
+    array = any_array(name, values)
     if array.ndim != 1:
         raise ArgumentValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if not array.size:
@@ -141,6 +141,8 @@ def _selection(name: str, values: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind not in "iuUTO":
         hint = "; np.flatnonzero(mask) gives indices" if array.dtype.kind == "b" else ""
         raise ArgumentTypeError(f"{name} must hold indices or ids, got {array.dtype}{hint}")
+    if array.dtype.kind == "O" and not all(isinstance(each, str) for each in array):
+        raise ArgumentTypeError(f"{name} must hold indices or ids, got objects that are no strings")
     if np.unique(array).size < array.size:
         raise ArgumentValueError(f"{name} must hold each sample once, got one that is there twice")
     return array

@@ -38,7 +38,7 @@ def numbers(name: str, values: ArrayLike, shape: Sequence[str]) -> NDArray[np.fl
     >>> numbers("scores", [1, 2], ("sample",))
     array([1., 2.])
     """
-    array = _array(name, values)
+    array = any_array(name, values)
     if array.dtype.kind not in "iuf":
         raise ArgumentTypeError(f"{name} must be real numbers, got {array.dtype}")
     _check_axes(name, array, shape)
@@ -47,7 +47,7 @@ def numbers(name: str, values: ArrayLike, shape: Sequence[str]) -> NDArray[np.fl
 
 def marks(name: str, values: ArrayLike, shape: Sequence[str]) -> NDArray[np.bool_]:
     """Return an array of bool; the arguments are those of `numbers`."""
-    array = _array(name, values)
+    array = any_array(name, values)
     if array.dtype.kind != "b":
         raise ArgumentTypeError(f"{name} must be bool, got {array.dtype}")
     _check_axes(name, array, shape)
@@ -56,7 +56,7 @@ def marks(name: str, values: ArrayLike, shape: Sequence[str]) -> NDArray[np.bool
 
 def classes(name: str, values: ArrayLike) -> NDArray[np.int64]:
     """Return the class of each sample, int64 [N]."""
-    array = _array(name, values)
+    array = any_array(name, values)
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"{name} must be integers, got {array.dtype}")
     _check_axes(name, array, ("sample",))
@@ -71,7 +71,8 @@ def check_same_shape(name: str, array: NDArray[Any], other_name: str, other: NDA
         )
 
 
-def _array(name: str, values: ArrayLike) -> NDArray[Any]:
+def any_array(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return an array of any dtype and shape, but no ragged one."""
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -78,6 +78,13 @@ def plan_comparison(
         raise ArgumentValueError(
             f"match must be one of {', '.join(map(repr, _MATCHES))}, got {match!r}"
         )
+    if not isinstance(methods, Mapping):
+        raise ArgumentTypeError(
+            f"methods must be a mapping, of names to scores or callables, got {methods!r}"
+        )
+    for name in methods:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"methods must have names that are strings, got {name!r}")
     if BASELINE in methods:
         raise ArgumentValueError(
             f"methods must not have {BASELINE!r}, the name of the baseline that is always there"
@@ -120,6 +127,8 @@ def _float32(scores: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _sizes(sizes: Sequence[float], number: int) -> tuple[int, ...]:
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable) or np.ndim(sizes) == 0:
+        raise ArgumentTypeError(f"sizes must be a sequence of numbers, got {sizes!r}")
     found = tuple(_size(size, number) for size in sizes)
     if not found:
         raise ArgumentValueError("sizes must not be empty, got none")

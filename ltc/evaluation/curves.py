@@ -138,7 +138,9 @@ def accuracy_curve(
         seeds=seeds,
         match=match,
     )
-    right = None if test_labels is None else classes("test_labels", test_labels)
+    if not callable(train_and_test):
+        raise ArgumentTypeError(f"train_and_test must be callable, got {train_and_test!r}")
+    right = None if test_labels is None else _right(test_labels)
     jobs = list(_jobs(plan))
     different = dict.fromkeys(jobs)
     results = _results(train_and_test, list(different), executor)
@@ -155,6 +157,15 @@ def accuracy_curve(
         accuracy=table[..., 0],
         worst_class=None if right is None else table[..., 1],
     )
+
+
+def _right(test_labels: ArrayLike) -> NDArray[np.int64]:
+    right = classes("test_labels", test_labels)
+    if not right.size:
+        raise ArgumentValueError("test_labels must be of at least one sample, got none")
+    if right.min() < 0:
+        raise ArgumentValueError(f"test_labels must be at least 0, got {right.min()}")
+    return right
 
 
 def _jobs(plan: Comparison) -> Iterator[Job]:
@@ -200,12 +211,10 @@ def _results(
 ) -> Iterator[ArrayLike]:
     if executor is None:
         for samples, iterations, seed in jobs:
-            yield train_and_test(np.frombuffer(samples, np.int64), iterations=iterations, seed=seed)
+            yield train_and_test(_indices(samples), iterations=iterations, seed=seed)
         return
     futures = [
-        executor.submit(
-            train_and_test, np.frombuffer(samples, np.int64), iterations=iterations, seed=seed
-        )
+        executor.submit(train_and_test, _indices(samples), iterations=iterations, seed=seed)
         for samples, iterations, seed in jobs
     ]
     try:
@@ -214,6 +223,11 @@ def _results(
     finally:  # after an error the rest would be in vain
         for future in futures:
             future.cancel()
+
+
+def _indices(samples: bytes) -> NDArray[np.int64]:
+    """Return what was selected, as an array of the caller's own, to shuffle or to give to torch."""
+    return np.frombuffer(samples, np.int64).copy()
 
 
 def _measure(found: ArrayLike, right: NDArray[np.int64] | None) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from ltc.errors import ArgumentTypeError, ArgumentValueError
-from ltc.evaluation.arrays import check_same_shape
+from ltc.evaluation.arrays import any_array, check_same_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,7 +261,7 @@ def _corrected(
 
 
 def _repetitions(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values)
+    array = any_array(name, values)
     if array.dtype.kind not in "biuf":
         raise ArgumentTypeError(f"{name} must be real numbers, got {array.dtype}")
     if not array.ndim or not len(array):

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 import ltc
 from ltc import evaluation
@@ -115,6 +116,20 @@ def test_an_executor_trains_and_gives_the_same():
     np.testing.assert_array_equal(several.accuracy, alone.accuracy)
 
 
+def test_a_training_may_do_with_its_indices_what_it_likes():
+    """Equal jobs are one, and what one of them does to its array no other sees."""
+
+    def train_and_test(indices, *, iterations, seed):
+        torch.from_numpy(indices)  # warns of an array that is read-only
+        indices.sort()
+        indices[::-1].sort()
+        return expected(indices, iterations, seed)
+
+    found = evaluation.accuracy_curve(train_and_test, {"top": SCORES}, **OPTIONS)
+    kept = evaluation.accuracy_curve(Trainer(), {"top": SCORES}, **OPTIONS)
+    np.testing.assert_array_equal(found.accuracy, kept.accuracy)
+
+
 def test_an_error_in_a_training_comes_through():
     def train_and_test(indices, *, iterations, seed):
         raise ZeroDivisionError(f"{indices.size} {iterations} {seed}")
@@ -169,11 +184,19 @@ WRONG = [
     ({"sizes": [1.5]}, "sizes must, as fractions, lie above 0 and to 1, got 1.5"),
     ({"sizes": [0.001]}, r"sizes must come to 1..120 samples, got 0.001"),
     ({"sizes": [121]}, r"sizes must come to 1..120 samples, got 121"),
+    ({"sizes": 0.1}, "sizes must be a sequence of numbers, got 0.1"),
+    ({"sizes": "0.1"}, "sizes must be a sequence of numbers, got '0.1'"),
     ({"sizes": ["0.1"]}, "sizes must be integers or fractions, got '0.1'"),
     ({"epochs": 0}, "epochs must be at least 1, got 0"),
     ({"batch_size": 2.5}, "batch_size must be an integer, got 2.5"),
     ({"seeds": 0}, "seeds must be at least 1, got 0"),
     ({"labels": LABELS - 1}, "labels must lie in 0..2147483647, got -1"),
+    ({"train_and_test": 3}, "train_and_test must be callable, got 3"),
+    ({"test_labels": []}, "test_labels must be integers, got float64"),
+    ({"test_labels": LABELS[:0]}, "test_labels must be of at least one sample, got none"),
+    ({"test_labels": [1, 0, -1]}, "test_labels must be at least 0, got -1"),
+    ({"methods": ["a"]}, r"methods must be a mapping, .*, got \['a'\]"),
+    ({"methods": {3: SCORES}}, "methods must have names that are strings, got 3"),
     ({"methods": {"random": SCORES}}, "methods must not have 'random'"),
     ({"methods": {"a": SCORES[:9]}}, "scores of method 'a' must be 120, one per sample, got 9"),
     ({"methods": {"a": np.r_[np.inf, SCORES[1:]]}}, "scores of method 'a' must be finite, or NaN"),
@@ -188,7 +211,7 @@ WRONG = [
 def test_wrong_arguments_are_told_before_anything_is_trained(change, message):
     trainer = Trainer()
     with pytest.raises((ArgumentValueError, ArgumentTypeError), match=message):
-        evaluation.accuracy_curve(trainer, **{"methods": {}, **OPTIONS, **change})
+        evaluation.accuracy_curve(**{"train_and_test": trainer, "methods": {}, **OPTIONS, **change})
     assert not trainer.jobs
 
 

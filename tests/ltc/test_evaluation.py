@@ -199,6 +199,16 @@ def test_an_undefined_score_moves_no_lds_of_subsets_of_one_size(models):
             r"a must hold indices or ids, got bool; np.flatnonzero\(mask\) gives indices",
         ),
         (
+            lambda: evaluation.overlap(["x"], np.array(["x", None], object)),
+            ArgumentTypeError,
+            "b must hold indices or ids, got objects that are no strings",
+        ),
+        (
+            lambda: evaluation.overlap([[1], [2, 3]], [1]),
+            ArgumentValueError,
+            "a must be an array: ",
+        ),
+        (
             lambda: evaluation.overlap([1, 2], [3, 3]),
             ArgumentValueError,
             "b must hold each sample once",

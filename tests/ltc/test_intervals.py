@@ -130,6 +130,8 @@ def test_wrong_arrays():
         bootstrap_interval(3.0)
     with pytest.raises(ArgumentTypeError, match="values must be real numbers, got <U1"):
         bootstrap_interval(["x"])
+    with pytest.raises(ArgumentValueError, match="values must be an array: "):
+        bootstrap_interval([[1.0, 2.0], [3.0]])
     with pytest.raises(
         ArgumentValueError, match=r"baseline must have the shape of values, \(2,\), got \(1,\)"
     ):
