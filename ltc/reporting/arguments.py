@@ -77,8 +77,9 @@ class ReportPlan:
     progress: bool
 
     def name(self, label: int) -> str:
-        """Return what a class is called."""
-        return self.names.get(label, str(label))
+        """Return what a class is called; by its label where its name can't be seen."""
+        name = self.names.get(label, "")
+        return name if name.strip() else str(label)
 
 
 def check_output(output: str | os.PathLike[str]) -> Path:

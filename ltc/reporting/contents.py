@@ -224,7 +224,7 @@ def _queries(plan: ReportPlan) -> Queries:
 
 
 def _stability(plan: ReportPlan) -> Stability:
-    return stability(
+    found = stability(
         plan.store,
         signal=_signal(plan),
         reference="mean" if plan.store.num_groups is None else "class-mean",
@@ -233,6 +233,11 @@ def _stability(plan: ReportPlan) -> Stability:
         memory_limit=plan.memory_limit,
         progress=plan.progress,
     )
+    if np.isnan(found.correlation).all():
+        raise ArgumentValueError(
+            "scores must differ between two samples at least for a rank correlation"
+        )
+    return found
 
 
 def _val_median(plan: ReportPlan) -> NDArray[np.float64]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ltc.reporting import course_figures, map_figures, run_figures, score_figures
 from ltc.reporting.contents import Queries
 from ltc.reporting.dynamics import Dynamics
@@ -25,12 +27,14 @@ def draw_all(contents: Contents) -> dict[str, figure]:
     drawn = {
         "sample": course_figures.sample(contents),
         "observed": run_figures.observed(contents),
-        "losses": run_figures.losses(contents),
         "scores": score_figures.scores(contents),
         "takes": score_figures.takes(contents),
     }
+    if not np.isnan(contents.val_median).all() or not np.isnan(contents.typical.losses).all():
+        drawn["losses"] = run_figures.losses(contents)
     if contents.classes.number > 1:
-        drawn["classes"] = score_figures.classes(contents)
+        if contents.classes.histogram.any():
+            drawn["classes"] = score_figures.classes(contents)
         drawn["shares"] = score_figures.shares(contents)
     if contents.cells is not None:
         drawn |= map_figures.cells(contents.cells)

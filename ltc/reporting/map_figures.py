@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.models import (
     BasicTicker,
+    BasicTickFormatter,
     FixedTicker,
     LinearColorMapper,
     LogColorMapper,
@@ -16,6 +17,7 @@ from bokeh.models.annotations import ColorBar
 
 from ltc.reporting.canvas import FONT, add_hover, blank, source
 from ltc.reporting.dynamics import CELLS, SPREAD, Cells, Dynamics
+from ltc.reporting.names import shortened
 from ltc.reporting.palette import DENSITY, DIVERGING, GREY, PURPLE, TEXT
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def points(contents: Contents, dynamics: Dynamics) -> figure:
     }
     rows = {"training sample": "@sample", "score": "@score{0.00}"}
     if plan.scores.labels is not None:
-        called = [plan.name(label)[:_LETTERS] for label in classes.labels.tolist()]
+        called = [shortened(plan.name(label), _LETTERS) for label in classes.labels.tolist()]
         columns["called"] = [called[code] for code in classes.codes[samples].tolist()]
         rows["class"] = "@called"
     plot, mapper = _score_map(float(columns["x"].max()))
@@ -106,15 +108,19 @@ def _number_map(end: float, most: int) -> tuple[figure, ColorMapper]:
     mapper = LogColorMapper(
         palette=DENSITY, low=1, high=max(most, 2), nan_color=_NOTHING, name="map-colours"
     )
-    return _map(end, mapper, "Samples", FixedTicker(ticks=_NUMBERS)), mapper
+    return _map(
+        end, mapper, "Samples", FixedTicker(ticks=_NUMBERS), NumeralTickFormatter(format="0,0")
+    ), mapper
 
 
 def _score_map(end: float) -> tuple[figure, ColorMapper]:
     mapper = LinearColorMapper(palette=DIVERGING, low=-1, high=1, nan_color=GREY)
-    return _map(end, mapper, "Score", BasicTicker(desired_num_ticks=5)), mapper
+    return _map(
+        end, mapper, "Score", BasicTicker(desired_num_ticks=5), BasicTickFormatter()
+    ), mapper
 
 
-def _map(end: float, mapper: ColorMapper, title: str, ticker: Any) -> figure:
+def _map(end: float, mapper: ColorMapper, title: str, ticker: Any, formatter: Any) -> figure:
     """An empty map up to a variability, with what its colours mean above it."""
     plot = blank(
         x="Variability of p",
@@ -126,7 +132,7 @@ def _map(end: float, mapper: ColorMapper, title: str, ticker: Any) -> figure:
     bar = ColorBar(
         color_mapper=mapper,
         ticker=ticker,
-        formatter=NumeralTickFormatter(format="0,0.[0]"),
+        formatter=formatter,
         title=title,
         orientation="horizontal",
         height=10,

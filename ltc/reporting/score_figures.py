@@ -8,6 +8,7 @@ import numpy as np
 
 from ltc.reporting.canvas import add_hover, blank, label_ticks, source
 from ltc.reporting.classes import EDGES
+from ltc.reporting.names import shortened
 from ltc.reporting.palette import BLUE, DASHES, HUES, MARKERS, ORANGE, PURPLE
 
 if TYPE_CHECKING:
@@ -164,13 +165,7 @@ def _class_axis(plot: figure, contents: Contents, order: NDArray[np.int64]) -> N
         plot.xaxis.major_label_text_color = plot.xaxis.major_tick_line_color = None
         return
     names = _names(contents, order)
-    label_ticks(plot.xaxis[0], [_shortened(name) for name in names])
+    label_ticks(plot.xaxis[0], [shortened(name, LETTERS) for name in names])
     if max(map(len, names)) > 3:
         plot.xaxis.major_label_orientation = 0.9
         plot.min_border_left = 70
-
-
-def _shortened(name: str) -> str:
-    """A name as it fits beside others, on one line."""
-    line = " ".join(name.split())
-    return line if len(line) <= LETTERS else f"{line[: LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"

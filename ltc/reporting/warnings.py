@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ltc.reporting.names import isolated, shortened
 from ltc.tables import counted, share
 from ltc.validation import FEWEST, LEAST_CORRELATION, ValidationQuality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from ltc.reporting.contents import Contents
 
 __all__ = ["find_warnings"]
 
-_NAMED: Final = 5
+_NAMED: Final = 5  # of the classes that a sentence is about
+_LETTERS: Final = 60  # of each name
 
 
 def find_warnings(contents: Contents) -> list[str]:
@@ -113,5 +113,9 @@ def _of_validation(contents: Contents) -> list[str]:
 
 
 def _listed(contents: Contents, classes: NDArray[np.int64]) -> str:
-    names: Sequence[str] = [contents.plan.name(label) for label in classes[:_NAMED].tolist()]
-    return ", ".join(names) + (", ..." if classes.size > _NAMED else "")
+    names = [
+        isolated(shortened(contents.plan.name(label), _LETTERS))
+        for label in classes[:_NAMED].tolist()
+    ]
+    more = f" and {classes.size - _NAMED:,} more" if classes.size > _NAMED else ""
+    return ", ".join(names) + more

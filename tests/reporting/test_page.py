@@ -19,6 +19,8 @@ from ltc.reporting.arguments import check_report
 from ltc.reporting.contents import gather
 from ltc.reporting.lookup import pack_lookup
 
+ISOLATES = {ord(each): None for each in "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"}
+
 
 class Reader(html.parser.HTMLParser):
     """Elements with their attributes, the texts, and the data in scripts."""
@@ -112,7 +114,43 @@ def test_what_is_doubtful_is_said(write, tmp_path):
         "2 of 3 classes have no validation samples, and no scores by class: 1, 2.",
         "1 of 3 classes have fewer than 10 validation samples",
     ):
-        assert said in text, text
+        assert said in text.translate(ISOLATES), text
+
+
+def test_names_in_sentences_are_short_and_keep_to_themselves(write, tmp_path):
+    """A name may be as long as a page, turn the text round, or be invisible."""
+    losses = np.random.default_rng(0).random((6, 14))
+    labels = {"train_labels": np.arange(14) % 7, "val_labels": np.arange(14) % 7}
+    ltc.write_store(tmp_path / "run.zarr", losses, losses, **labels)
+    turned = "\N{RIGHT-TO-LEFT OVERRIDE}abc"
+    page = write(tmp_path / "run.zarr", class_names=["x" * 5000, turned, " \n"])
+    listed = ["x" * 59 + "\N{HORIZONTAL ELLIPSIS}", turned, "2", "3", "4"]
+    sentence = ", ".join(
+        f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" for name in listed
+    )
+    assert f"depend on few: {sentence} and 2 more." in page.text
+    assert page.data["names"][:3] == ["x" * 5000, turned, "2"]
+
+
+def test_one_sample_is_reported_on(write, tmp_path):
+    course = np.linspace(2, 0.5, 12)[:, None] ** 2
+    labels = {"train_labels": [0], "val_labels": [0]}
+    ltc.write_store(tmp_path / "run.zarr", course, course, **labels, loss="cross-entropy")
+    page = write(tmp_path / "run.zarr")
+    assert "Not shown: scores must differ between two samples at least" in page.text
+    assert {"map", "losses"} < set(json.loads(page.scripts["report-figures"]))
+
+
+def test_plots_of_nothing_are_left_out(write, tmp_path):
+    nothing = np.full((12, 6), np.nan)
+    labels = {"train_labels": [0, 1, 2] * 2, "val_labels": [0, 1, 2] * 2}
+    ltc.write_store(tmp_path / "run.zarr", nothing, nothing, **labels)
+    scores = ltc.Scores(np.full(6, np.nan, np.float32), np.array([0, 1, 2] * 2, np.int32))
+    page = write(tmp_path / "run.zarr", scores=scores)
+    assert "No loss was recorded." in page.text
+    figures = json.loads(page.scripts["report-figures"])
+    assert set(figures) == {"sample", "observed", "scores", "takes", "shares"}
+    assert {each["data-figure"] for each in page.of("div") if "data-figure" in each} == set(figures)
 
 
 def test_a_run_without_labels_or_ids(write, tmp_path):
