@@ -197,9 +197,8 @@ def do_nothing(client: Client, store: ltc.Store) -> None:
     with Tasks(client, "nothing") as tasks:
         prepared = tasks.submit(Call("preparing", nothing_task, (None, None)))
         calls = (Call("nothing", nothing_task, (prepared, each)) for each in ranges)
-        for _, future in tasks.completed(calls):
-            client.gather([future])
-            tasks.release(future)
+        for _ in tasks.gathered(calls):
+            pass
 
 
 def nothing_task(_prepared: object, samples: object) -> object:

@@ -111,9 +111,14 @@ def serve() -> Iterator[ObjectStore]:
 
 def main() -> None:
     """Serve on any free port, whose number is printed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     print(server.server_port, flush=True)
     server.serve_forever()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a worker that ended."""
 
 
 class _Bucket:

@@ -152,9 +152,8 @@ class _ClusterScoring:
                 Call("preparing references", prepare_task, (ticket, shared, self.device))
             )
             calls = (self._call(prepared, each, writer) for each in ranges)
-            for call, future in tasks.completed(calls, large=self.plan.labels is not None):
-                (result,) = tasks.results(call.what, [future], direct=direct)
-                tasks.release(future)
+            large = self.plan.labels is not None
+            for _, result in tasks.gathered(calls, large=large, direct=direct):
                 self.parts.append(result.part)
                 bar.update(result.part.end - result.part.begin)
                 yield result

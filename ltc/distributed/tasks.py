@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Tasks"]
 
-AHEAD: Final = 3  # tasks for each thread that the scheduler knows of
+AHEAD: Final = 3  # tasks for each thread that the scheduler knows of, or a message of them
 TOGETHER: Final = 16  # tasks of a message, which is most of the scheduler's work; but see FEW
 FEW: Final = 2  # threads for each of them, at least: others must not wait for them
+GATHERED: Final = 4  # results that come to the client together: as many of up to 8 MB each
 SPREAD: Final = 2  # the first tasks for each thread: so many are too few for Dask to spread them
 RETRIES: Final = (
     2  # of a task that raises an error, perhaps elsewhere; a dead worker's come besides
@@ -61,6 +62,7 @@ class Tasks:
         self._name = f"ltc-{name}"
         self._run = uuid.uuid4().hex
         self._number = 0
+        self._under_way = 0  # of the pass that is going on
         self._all: set[Future] = set()
 
     def __enter__(self) -> Tasks:
@@ -71,7 +73,11 @@ class Tasks:
         """Cancel what hasn't ended, and forget the results."""
         left, self._all = list(self._all), set()
         if left and self._client.status == "running":
-            self._client.cancel(left, force=True)
+            if all(future.status == "finished" for future in left):
+                for future in left:
+                    future.release()
+            else:
+                self._client.cancel(left, force=True)
 
     def submit(self, call: Call, worker: str | None = None) -> Future:
         """Let a worker call a function; its result stays there until it is released.
@@ -166,13 +172,13 @@ class Tasks:
         ended = as_completed(loop=self._client.loop)
         threads = max(count_threads(self._client), 1)
         most = 1 if large else TOGETHER
-        room, together = AHEAD * threads, min(max(threads // FEW, 1), most)
+        room = max(AHEAD * threads, most)
 
         def take(few: list[Call], futures: list[Future]) -> None:
             under_way.update(zip(futures, few, strict=True))
             ended.update(futures)
 
-        def fill() -> None:
+        def fill(together: int) -> None:
             while room - len(under_way) >= together:
                 few = list(islice(waiting, together))
                 if not few:
@@ -181,15 +187,42 @@ class Tasks:
 
         first = list(islice(waiting, SPREAD * threads))
         take(first, self._submit_spread(first, most))
-        fill()
+        fill(min(max(room - len(first), 1), most))  # nobody waits for these
         while under_way:
             future = next(ended)
             if not self._has_result(under_way[future].what, future):
                 ended.add(future)
                 continue
             call = under_way.pop(future)
-            fill()
+            fill(min(max(threads // FEW, 1), most))
+            self._under_way = len(under_way)
             yield call, future
+
+    def gathered(
+        self, calls: Iterable[Call], *, large: bool = False, direct: bool = False
+    ) -> Iterator[tuple[Call, Any]]:
+        """Submit calls as `completed` does; yield each with its result, some together.
+
+        Parameters
+        ----------
+        calls, large
+            As for `completed`.
+        direct : bool
+            As for `results`.
+        """
+        ended: dict[Future, Call] = {}
+        at_once = min(count_threads(self._client), GATHERED)
+        for call, future in self.completed(calls, large=large):
+            ended[future] = call
+            if len(ended) < at_once and self._under_way:
+                continue
+            what = " and ".join(each.what for each in ended.values())
+            results = self.results(what, list(ended), direct=direct)
+            pairs = list(zip(ended.values(), results, strict=True))
+            for each in ended:
+                self.release(each)
+            ended.clear()
+            yield from pairs
 
     def results(self, what: str, futures: list[Future], *, direct: bool = False) -> list[Any]:
         """Wait for tasks, and let their results come to this process.

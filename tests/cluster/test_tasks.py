@@ -38,6 +38,10 @@ def minus(number, other):
     return number - other
 
 
+def divide(number, other):
+    return other / number
+
+
 def find_worker(_number, _shared, seconds=0.0):
     from distributed import get_worker
 
@@ -101,6 +105,30 @@ def test_each_worker_has_its_share_of_many_tasks(client):
         found = Counter(results(tasks, calls).values())
     assert len(found) == 2
     assert min(found.values()) >= 10
+
+
+def test_results_come_to_the_client_a_few_at_a_time(client, monkeypatch):
+    sizes, plain = [], client.gather
+
+    def counted(futures, *arguments, **options):
+        sizes.append(len(futures))
+        return plain(futures, *arguments, **options)
+
+    monkeypatch.setattr(client, "gather", counted)
+    with Tasks(client, "count") as tasks:
+        calls = [Call(f"{n}", times, (n, 3)) for n in range(31)]
+        found = {call.what: result for call, result in tasks.gathered(calls, direct=True)}
+        assert not tasks._all
+    assert found == {f"{n}": 3 * n for n in range(31)}
+    assert sum(sizes) == 31
+    assert max(sizes) == 2  # of the threads that there are
+
+
+def test_a_call_that_fails_among_those_that_are_gathered(client):
+    with Tasks(client, "count") as tasks:
+        calls = [Call(f"number {n}", divide, (n, 10)) for n in (1, 2, 0, 4)]
+        with pytest.raises(DistributedError, match="number 0 failed on a worker: ZeroDivision"):
+            list(tasks.gathered(calls))
 
 
 def test_no_calls(client):
