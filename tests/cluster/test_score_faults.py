@@ -89,7 +89,8 @@ def test_a_client_that_is_killed_leaves_its_parts_to_the_next(
             go_on.set()
             wait_until(lambda: is_idle(client))
         there = set(written)
-        assert 3 <= len(there) <= 5  # each of two threads may have had one more
+        # Each of two threads may have had one more, and begun another before it was told.
+        assert 3 <= len(there) <= 7
         missing = set(STARTS) - there
         (left,) = ltc.open_store(run).unfinished_scores()
         assert {b for each in left.missing for b in range(each.start, each.stop, CHUNK)} == missing
