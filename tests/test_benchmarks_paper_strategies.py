@@ -87,9 +87,10 @@ def test_the_command_goes_on_and_keeps(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(training.RECIPES, "digits", replace(RECIPE, epochs=3))
     usual = ["--work", str(tmp_path), "--architecture", "mlp", "--ideas", "top", "--seeds", "4"]
     usual += ["--confirm-from", "2"]
+    parts = [*usual, "3", "--tables-only"]
     strategies.main([*usual, "--keep"])
     printed = capsys.readouterr().out
-    assert "digits, mlp, matched epochs, clean labels, other seeds" in printed
+    assert "digits, mlp, matched epochs, clean labels, other seeds: 2 to 3" in printed
     assert printed.count("| top ") == printed.count("| random, accuracy in %") == 4
 
     (tables,) = [json.loads((tmp_path / "kept/strategies-digits.json").read_text())["tables"]]
@@ -112,6 +113,10 @@ def test_the_command_goes_on_and_keeps(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "kept/strategies-digits.png").stat().st_size > 10_000
 
     monkeypatch.setattr(strategies, "fit", None)  # nothing is trained again
+    strategies.main(parts)
+    printed = capsys.readouterr().out
+    assert "clean labels, other seeds: 2 to 2" in printed
+    assert "10 % of the labels flipped, other seeds: 3 to 3" in printed
     strategies.main(usual)
     assert capsys.readouterr().out.strip() == "\n\n".join(
         (tmp_path / "kept/strategies-digits.md").read_text().strip().split("\n\n")[2:]

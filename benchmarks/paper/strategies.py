@@ -13,6 +13,7 @@ there wins again. What has been computed is kept, and a command that was killed 
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -121,18 +122,16 @@ def _losses(run: Path) -> Losses:
     return _kept[run]
 
 
-def tables(search: Search, confirm_from: int) -> list[Table]:
+def tables(search: Search, confirm_from: Sequence[int]) -> list[Table]:
     """Compare every idea with random, for each share of flipped labels and part of the seeds."""
-    parts = {
-        "seeds that ideas were chosen on": [s for s in search.seeds if s < confirm_from],
-        "other seeds": [s for s in search.seeds if s >= confirm_from],
-    }
-    return [
-        _table(search, flip, words, [search.seeds.index(seed) for seed in part])
-        for words, part in parts.items()
-        for flip in FLIPS
-        if part
-    ]
+    made = []
+    for begin, end in pairwise((0, *confirm_from, search.seeds.stop)):
+        part = [place for place, seed in enumerate(search.seeds) if begin <= seed < end]
+        words = "other seeds" if begin else "seeds that ideas were chosen on"
+        if part:
+            words += f": {begin} to {end - 1}"
+            made += [_table(search, flip, words, part) for flip in FLIPS]
+    return made
 
 
 def gains(search: Search, flip: float, idea: str, places: Sequence[int]) -> NDArray[np.float64]:
@@ -175,9 +174,9 @@ def _table(search: Search, flip: float, words: str, places: Sequence[int]) -> Ta
     return table
 
 
-def draw(search: Search, path: Path, confirm_from: int) -> Path:
+def draw(search: Search, path: Path, confirm_from: Sequence[int]) -> Path:
     """Draw how far above random the ideas are that the seeds for confirming tried."""
-    places = [search.seeds.index(seed) for seed in search.seeds if seed >= confirm_from]
+    places = [search.seeds.index(seed) for seed in search.seeds if seed >= confirm_from[0]]
     tried = [
         idea
         for idea in search.ideas
@@ -224,7 +223,12 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument(
-        "--confirm-from", type=int, default=5, metavar="SEED", help="ideas weren't chosen on it"
+        "--confirm-from",
+        type=int,
+        nargs="+",
+        default=[5],
+        metavar="SEED",
+        help="ideas weren't chosen on it and later ones; of several, tables for each part",
     )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=SMALLEST)
     parser.add_argument("--ideas", nargs="*", choices=IDEAS, default=list(IDEAS), metavar="NAME")
