@@ -252,5 +252,5 @@ def _check_losses(kind: str, store: Store, rows: list[int]) -> None:
         f"kind {kind!r} needs hard-label cross-entropy, for which p = exp(-loss) is the "
         f"probability of the label; {store.path} says that its losses, at "
         f"{len(others)} of {counted(len(rows), 'checkpoint')}, {what}. If they are cross-entropy, "
-        f"pass loss={CROSS_ENTROPY!r}"
+        f"pass loss={CROSS_ENTROPY!r}, or --loss {CROSS_ENTROPY}"
     )

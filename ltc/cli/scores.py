@@ -106,6 +106,11 @@ def kept_or_new_scores(store: "Store", name: str | None) -> "Scores":
         )
     if name is not None or kept:
         return load_scores(store, name or kept[0])
+    if store.labels("train") is None:
+        raise ArgumentValueError(
+            "the run keeps no scores, and has no labels to score it by class: ltc score "
+            f"{store.place.name} --reference mean --save NAME makes some"
+        )
     from ltc.scoring import score as compute
 
     return compute(store, progress=sys.stderr.isatty())

@@ -258,7 +258,10 @@ def _scores_of(run: str, name: str | None) -> "Scores":
 def _for_coverage(run: str, name: str | None, per_class: int, seed: int) -> _Basis:
     """Return scores, and the clusters that samples are taken from."""
     from ltc.clustering import clusters
+    from ltc.errors import ArgumentValueError
 
+    if per_class < 1:
+        raise ArgumentValueError(f"--clusters must be at least 1, got {per_class}")
     store = _run_for("coverage", run, "the trajectories")
     scores = kept_or_new_scores(store, name)
     progress = sys.stderr.isatty()

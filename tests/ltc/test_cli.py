@@ -370,6 +370,10 @@ def test_demo_passes_its_options_on(ltc, monkeypatch):
             ["select", "RUN", "-o", "c.npy", "--k", "3", "--clusters", "5"],
             "--clusters needs --strategy coverage, got 'top'",
         ),
+        (
+            ["select", "RUN", "-o", "c.npy", "--k=3", "--strategy=coverage", "--clusters=0"],
+            "--clusters must be at least 1, got 0",
+        ),
         (["select", "no.npz", "-o", "c.npy", "--k", "3"], "no.npz: No such file or directory"),
         (["demo", "--sizes", "a"], "--sizes must be numbers"),
     ],
@@ -380,6 +384,20 @@ def test_errors_are_one_line_and_write_nothing(ltc, run, monkeypatch, arguments,
     before = sorted(run.parent.rglob("*"))
     fails(ltc(*(str(run) if part == "RUN" else part for part in arguments)), text)
     assert sorted(run.parent.rglob("*")) == before
+
+
+def test_select_tells_how_to_score_a_run_without_labels(ltc, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    losses = np.random.default_rng(0).random((5, 6)).astype(np.float32)
+    write_store("run.zarr", losses, losses[:, 1:])
+    command = ["select", "run.zarr", "-o", "c.npy", "--k", "3"]
+    advice = "ltc score run.zarr --reference mean --save NAME"
+    fails(
+        ltc(*command), f"the run keeps no scores, and has no labels to score it by class: {advice}"
+    )
+    assert ltc(*advice.replace("NAME", "mean").split()[1:]).status == 0
+    assert ltc(*command).status == 0
+    assert np.load("c.npy").size == 3
 
 
 def test_a_changed_chunk_is_one_line(ltc, run):

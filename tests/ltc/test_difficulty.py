@@ -129,7 +129,7 @@ def test_losses_that_are_not_known_to_be_cross_entropy(tmp_path):
         with pytest.raises(
             ArgumentValueError,
             match=f"kind '{kind}' needs hard-label cross-entropy.* at 12 of 12 checkpoints, .*"
-            "doesn't know.* pass loss='cross-entropy'",
+            "doesn't know.* pass loss='cross-entropy', or --loss cross-entropy",
         ):
             ltc.difficulty(store, ["mean-loss", kind])
         scores = ltc.difficulty(store, kind, loss="cross-entropy")
