@@ -15,7 +15,7 @@ from ltc.errors import ArgumentTypeError, ArgumentValueError
 from ltc.store import Store
 from ltc.store.direct import aligned_rows
 from ltc.store.sweep import Sweep
-from ltc_kernels import count_missing, work_alone
+from ltc_kernels import as_this_thread, count_missing, work_alone
 
 SMALLEST_TILE: Final = 1024  # samples; reading fewer at a time decodes each chunk hundreds of times
 BUFFERS: Final = 3  # one tile at work, two being read; or one, and one that it is decoded to
@@ -286,7 +286,9 @@ def read_tiles(
             sweep.read(number, losses)
             return losses
 
-        with ThreadPoolExecutor(readers, thread_name_prefix="ltc-read") as pool:
+        with ThreadPoolExecutor(
+            readers, thread_name_prefix="ltc-read", initializer=as_this_thread()
+        ) as pool:
             ahead = deque(pool.submit(read, k, free[k]) for k in range(min(count, readers)))
             try:
                 for number in range(count):

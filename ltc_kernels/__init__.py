@@ -21,7 +21,7 @@ from ltc_kernels.online import OnlineState, online_scores, online_state, online_
 from ltc_kernels.pairs import PairSearch, pair_correlation, pair_topk, query_slices
 from ltc_kernels.rounding import round_losses
 from ltc_kernels.sums import add_group_sums
-from ltc_kernels.workers import thread_count, work_alone, working_alone
+from ltc_kernels.workers import as_this_thread, thread_count, work_alone, working_alone
 
 __all__ = [
     "ArgumentIndexError",
@@ -36,6 +36,7 @@ __all__ = [
     "ReferenceMoments",
     "ReferenceStep",
     "add_group_sums",
+    "as_this_thread",
     "count_missing",
     "difficulty",
     "group_correlation",

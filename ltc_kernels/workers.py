@@ -1,6 +1,6 @@
 """How the kernels on the CPU use threads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 
@@ -50,3 +50,24 @@ def working_alone() -> Iterator[None]:
         yield
     finally:
         threads.work_alone(before)
+
+
+def as_this_thread() -> Callable[[], None]:
+    """Return what lets another thread use threads as the calling one does, when it calls that.
+
+    For threads that read for one that works alone: a few kernels are theirs.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with working_alone(), ThreadPoolExecutor(1, initializer=as_this_thread()) as pool:
+    ...     pass  # kernels in the pool
+    """
+    from ltc_kernels.cpu import threads
+
+    stopped = threads.alone_until()
+
+    def initialise() -> None:
+        threads.work_alone(stopped)
+
+    return initialise

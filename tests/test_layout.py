@@ -58,6 +58,7 @@ KERNEL_NAMES = [
     "ReferenceMoments",
     "ReferenceStep",
     "add_group_sums",
+    "as_this_thread",
     "count_missing",
     "difficulty",
     "group_correlation",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from ltc.cli.interrupts import put_off_interrupts
+from ltc.devices import choose_device
 from ltc.errors import ArgumentValueError, BackendUnavailableError, DistributedError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ TIMEOUT: Final = 20  # seconds for a scheduler to answer
 
 @contextlib.contextmanager
 def cluster_client(
-    scheduler: str | None, workers: int | None, device: str = "cpu"
+    scheduler: str | None, workers: int | None, device: str = "cpu", *, pairs: bool = False
 ) -> Iterator[Any | None]:
     """Connect to a cluster, or start one for this block; None where neither is asked for.
 
@@ -34,13 +36,15 @@ def cluster_client(
         Processes to start here.
     device : str
         Where they are to compute: on GPUs, each of them has one.
+    pairs : bool
+        See `ltc.devices.choose_device`.
 
     Raises
     ------
     ArgumentValueError
-        Both are asked for.
+        Both are asked for, or more processes than there are GPUs.
     BackendUnavailableError
-        Dask isn't installed.
+        Dask isn't installed, or the device isn't there.
     DistributedError
         No scheduler answers.
     """
@@ -57,7 +61,9 @@ def cluster_client(
         )
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(
-            _started(workers, device) if workers is not None else _connected(str(scheduler))
+            _connected(str(scheduler))
+            if workers is None
+            else _started(workers, choose_device(device, pairs=pairs))
         )
         typer.echo(f"ltc: the cluster's dashboard: {client.dashboard_link}", err=True)
         yield client
@@ -80,36 +86,52 @@ def _connected(scheduler: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _started(workers: int, device: str) -> Iterator[Any]:
+def _started(workers: int, place: str) -> Iterator[Any]:
     from distributed import Client
 
     _be_silent()
-    with make_cluster(workers, device) as cluster, Client(cluster) as client:
-        client.register_plugin(_deaf_to_interrupts())
+    gpus = [] if place == "cpu" else _gpus_for(workers)
+    with contextlib.ExitStack() as stack:
+        with put_off_interrupts():  # only what has started well ends well
+            cluster = stack.enter_context(make_cluster(workers, place))
+            client = stack.enter_context(Client(cluster))
+        if gpus and find_spec("dask_cuda") is None:
+            client.register_plugin(_own_gpu(gpus))
         yield client
 
 
-def _deaf_to_interrupts() -> Any:
-    """Return what lets workers not hear of Ctrl-C, which a terminal sends to all processes.
+def _gpus_for(workers: int) -> list[str]:
+    """Return what CUDA and ROCm call the GPUs of this machine, of which there are enough."""
+    import torch
 
-    This one ends them.
-    """
+    count = torch.cuda.device_count()
+    if workers > count:
+        raise ArgumentValueError(
+            f"--workers must be at most {count} where GPUs compute, as many as there are, got "
+            f"{workers}; --device cpu computes on processors"
+        )
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(number) for number in range(count)]
+
+
+def _own_gpu(gpus: list[str]) -> Any:
+    """Return what lets a worker find another GPU first than the others do, as dask-cuda does."""
     from distributed import WorkerPlugin
 
-    class Deaf(WorkerPlugin):  # type: ignore[misc]
+    class OwnGPU(WorkerPlugin):  # type: ignore[misc]
         """Made here, as its base is of a package that may not be there."""
 
         def setup(self, worker: Any) -> None:
-            del worker
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            first = int(worker.name)
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first:] + gpus[:first])
 
-    return Deaf()
+    return OwnGPU()
 
 
-def make_cluster(workers: int, device: str) -> Any:
-    """Return a cluster of processes on this machine; where GPUs are to compute, each has one."""
+def make_cluster(workers: int, place: str) -> Any:
+    """Return a cluster of processes on this machine; where GPUs compute, of one thread each."""
     options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    if device.startswith("cuda") and find_spec("dask_cuda") is not None:
+    if place != "cpu" and find_spec("dask_cuda") is not None:
         from dask_cuda import LocalCUDACluster
 
         return LocalCUDACluster(n_workers=workers, threads_per_worker=1, **options)
@@ -117,8 +139,14 @@ def make_cluster(workers: int, device: str) -> Any:
 
     from ltc_kernels import thread_count
 
-    threads = 1 if device.startswith("cuda") else max(thread_count() // workers, 1)
-    return LocalCluster(n_workers=workers, threads_per_worker=threads, processes=True, **options)
+    threads = max(thread_count() // workers, 1) if place == "cpu" else 1
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=threads,
+        processes=True,
+        env={"RAYON_NUM_THREADS": str(threads)},  # of what decodes losses that are compressed
+        **options,
+    )
 
 
 def _be_silent() -> None:

@@ -8,15 +8,17 @@ called the code may fail later with another error, or not at all.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["INTERRUPTED", "Interrupts", "watch_interrupts"]
+__all__ = ["INTERRUPTED", "Interrupts", "put_off_interrupts", "watch_interrupts"]
 
 INTERRUPTED: Final = 130
 """Exit status: 128 and the number of the signal, as in a shell."""
@@ -38,7 +40,8 @@ class Interrupts:
 
     def repeat(self) -> None:
         """Interrupt again, a little later."""
-        timer = threading.Timer(_AGAIN, signal.raise_signal, (signal.SIGINT,))
+        # To the process: a thread's own signal would be lost where the thread has it blocked.
+        timer = threading.Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGINT))
         self._repeated.append(timer)
         timer.start()
 
@@ -75,3 +78,27 @@ def watch_interrupts() -> Iterator[Interrupts]:
         interrupts.forget()
         sys.unraisablehook = report
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def put_off_interrupts() -> Iterator[None]:
+    """Interrupt after this block, if the user does so within it; for a start that must be whole.
+
+    A terminal sends the signal to all processes. The threads and processes that start in this block
+    inherit that it is blocked, and so do processes that these start later: they never hear of it.
+    Whoever starts them ends them.
+    """
+    happened: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    # Blocked here, it may still come through a thread that was there before.
+    handler = signal.signal(signal.SIGINT, lambda *_: happened.append(1)) if in_main else None
+    resource_tracker.ensure_running()  # which lets the signal through where it is started
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+    if happened:
+        signal.raise_signal(signal.SIGINT)

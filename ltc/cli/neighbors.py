@@ -71,7 +71,7 @@ def neighbors(
     if path is not None:
         require_plots()
     store = open_store(run)
-    with cluster_client(scheduler, workers, device) as client:
+    with cluster_client(scheduler, workers, device, pairs=True) as client:
         found = find(
             store,
             [query],

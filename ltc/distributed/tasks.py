@@ -272,7 +272,7 @@ class Tasks:
             raise DistributedError(
                 f"{what} was tried {error.allowed_failures + 1} times, and each time its worker "
                 "died; if it was for want of memory, a lower memory_limit or fewer threads for "
-                "each worker may help"
+                "each worker may help, else a higher distributed.scheduler.allowed-failures"
             ) from error
         raise DistributedError(
             f"{what} failed on a worker: {type(error).__name__}: {error}"

@@ -24,9 +24,15 @@ def thread_count() -> int:
 
 def work_alone(stopped: threading.Event | None) -> threading.Event | None:
     """See `ltc_kernels.work_alone`; return what held before, None where nothing did."""
-    before = getattr(_own, "stopped", None)
+    before = alone_until()
     _own.stopped = stopped
     return before
+
+
+def alone_until() -> threading.Event | None:
+    """Return what stops the calling thread's kernels where it works alone, else None."""
+    stopped: threading.Event | None = getattr(_own, "stopped", None)
+    return stopped
 
 
 def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> None:
@@ -42,7 +48,7 @@ def for_ranges(function: Callable[[int, int], None], length: int, step: int) -> 
         Elements of a range; the last may be shorter.
     """
     ranges = [(begin, min(begin + step, length)) for begin in range(0, length, step)]
-    stopped = getattr(_own, "stopped", None)
+    stopped = alone_until()
     threads = min(thread_count(), len(ranges)) if stopped is None else 1
     if threads <= 1:
         for begin, end in ranges:

@@ -1,13 +1,6 @@
 """``--scheduler`` and ``--workers``: clusters that commands give their work to, or start."""
 
-import contextlib
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,7 +9,6 @@ from score_cases import make
 
 import ltc
 from ltc.cli import clusters, main
-from ltc.cli.interrupts import INTERRUPTED
 
 pytest.importorskip("distributed", reason="the extra cluster isn't in the lowest versions")
 
@@ -84,56 +76,4 @@ def test_processors_are_shared_out(monkeypatch):
         made = clusters.make_cluster(workers, "cpu")
         assert (made["n_workers"], made["threads_per_worker"]) == (workers, threads)
         assert made["processes"]
-
-
-def test_gpus_have_a_process_each(monkeypatch):
-    import distributed
-
-    double = ModuleType("dask_cuda")
-    double.LocalCUDACluster = lambda **options: ("cuda", options)
-    monkeypatch.setitem(sys.modules, "dask_cuda", double)
-    monkeypatch.setattr(distributed, "LocalCluster", lambda **options: ("local", options))
-    for there, device, expected in (
-        (True, "cuda", "cuda"),
-        (True, "cpu", "local"),
-        (False, "cuda", "local"),
-    ):
-        monkeypatch.setattr(clusters, "find_spec", lambda _name, found=there: found or None)
-        kind, options = clusters.make_cluster(3, device)
-        assert kind == expected
-        assert options["n_workers"] == 3
-        assert device == "cpu" or options["threads_per_worker"] == 1
-
-
-def test_ctrl_c_ends_all_processes_and_tells_it_in_a_line(tmp_path):
-    rng = np.random.default_rng(0)  # half a minute of work
-    train, val = (rng.random((20, size), np.float32) for size in (100_000, 6_000))
-    train[7], val[9, ::2] = np.nan, np.nan
-    ltc.write_store(tmp_path / "long.zarr", train, val)
-    command = ["score", tmp_path / "long.zarr", "--reference", "pairs", "--workers", "2"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "ltc", *command],
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert "dashboard" in process.stderr.readline()
-            time.sleep(1)
-            os.killpg(process.pid, signal.SIGINT)  # all that a terminal has begun
-            out, err = process.communicate(timeout=30)
-            assert (process.returncode, out, err) == (INTERRUPTED, "", "ltc: interrupted\n")
-            assert not living(process.pid)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def living(session):
-    """Return what is running of a session; what has ended and waits to be collected is not."""
-    found = subprocess.run(
-        ["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True
-    )
-    return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
+        assert made["env"] == {"RAYON_NUM_THREADS": str(threads)}

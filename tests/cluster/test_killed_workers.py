@@ -1,5 +1,7 @@
 """Workers that are killed, by somebody or for want of memory, while they score and search."""
 
+import contextlib
+
 import clusters
 import numpy as np
 import pytest
@@ -76,6 +78,23 @@ def deadly(folder, stages):
     return Deadly()
 
 
+@contextlib.contextmanager
+def mortals(died, stages):
+    """Start workers that die; a client of them.
+
+    They die at intervals of a few tasks, and what each had at hand or had kept for others is done
+    again by the next to die: Dask would soon suspect tasks that are innocent.
+    """
+    import dask
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": KILLS}),
+        clusters.started(2) as client,
+    ):
+        client.register_plugin(deadly(died, stages))
+        yield client
+
+
 @pytest.fixture
 def died(tmp_path):
     """A folder with a file for each death."""
@@ -85,8 +104,7 @@ def died(tmp_path):
 
 def test_scores_are_the_same_bits_after_twenty_deaths(tmp_path, died):
     store, *_ = make(tmp_path / "run.zarr")
-    with clusters.started(2) as client:
-        client.register_plugin(deadly(died, ("reading", "computed", "written", "recorded")))
+    with mortals(died, ("reading", "computed", "written", "recorded")) as client:
         scores = ltc.score(store, save="kept", client=client)
     assert len(list(died.iterdir())) == KILLS
     alone = ltc.score(store)
@@ -99,8 +117,7 @@ def test_scores_are_the_same_bits_after_twenty_deaths(tmp_path, died):
 
 def test_neighbours_are_the_same_after_twenty_deaths(tmp_path, died):
     write(tmp_path / "run.zarr")
-    with clusters.started(2) as client:
-        client.register_plugin(deadly(died, ("reading", "computed")))
+    with mortals(died, ("reading", "computed")) as client:
         found = ltc.neighbors(tmp_path / "run.zarr", k=7, client=client)
     assert len(list(died.iterdir())) == KILLS
     alone = ltc.neighbors(tmp_path / "run.zarr", k=7)
@@ -110,6 +127,7 @@ def test_neighbours_are_the_same_after_twenty_deaths(tmp_path, died):
 
 
 def test_a_worker_that_wants_too_much_memory(tmp_path):
+    import dask
     from distributed import WorkerPlugin
 
     class Greedy(WorkerPlugin):
@@ -127,10 +145,10 @@ def test_a_worker_that_wants_too_much_memory(tmp_path):
             scoring.score_samples = score_samples
 
     make(tmp_path / "run.zarr")
-    with clusters.started(1, memory_limit="500MB") as client:
-        client.run_on_scheduler(
-            lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 1)
-        )
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        clusters.started(1, memory_limit="500MB") as client,
+    ):
         client.register_plugin(Greedy())
         with pytest.raises(
             DistributedError,

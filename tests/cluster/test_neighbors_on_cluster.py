@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from clusters import assert_same_neighbours
 from pair_cases import BAD_ARGUMENTS, CHECKPOINTS, TRAIN, VAL, trajectories, write
 
 import ltc
@@ -20,20 +21,12 @@ def path(tmp_path_factory):
     return path
 
 
-def assert_same(found, alone):
-    np.testing.assert_array_equal(found.queries, alone.queries)
-    for one, other in ((found.aligned, alone.aligned), (found.conflicting, alone.conflicting)):
-        np.testing.assert_array_equal(one.indices, other.indices)
-        np.testing.assert_array_equal(one.values, other.values)
-    assert found.metadata == alone.metadata
-
-
 @pytest.mark.parametrize("within", ["all", "class"])
 @pytest.mark.parametrize("k", [1, 5, TRAIN + 3])
 def test_neighbours_are_those_of_one_machine(path, client, within, k):
     alone = ltc.neighbors(path, k=k, within=within)
     assert (alone.aligned.indices >= 0).any()
-    assert_same(ltc.neighbors(path, k=k, within=within, client=client), alone)
+    assert_same_neighbours(ltc.neighbors(path, k=k, within=within, client=client), alone)
 
 
 @pytest.mark.parametrize("queries", [[17, 3, 3, 0], slice(2, 20, 3), np.array([23]), [2, 4], []])
@@ -41,7 +34,7 @@ def test_some_queries_in_several_passes(path, client, queries, monkeypatch):
     monkeypatch.setattr("ltc_kernels.pairs.QUERY_BYTES", 4 * CHECKPOINTS * 3)
     alone = ltc.neighbors(path, queries, k=4, signal="loss", checkpoints=slice(1, 8))
     found = ltc.neighbors(path, queries, k=4, signal="loss", checkpoints=slice(1, 8), client=client)
-    assert_same(found, alone)
+    assert_same_neighbours(found, alone)
 
 
 def test_ties_are_in_the_order_of_the_samples(tmp_path, client, monkeypatch):
@@ -50,7 +43,7 @@ def test_ties_are_in_the_order_of_the_samples(tmp_path, client, monkeypatch):
     ltc.write_store(tmp_path / "run.zarr", losses, losses[:, :4])
     alone = ltc.neighbors(tmp_path / "run.zarr", k=9)
     assert (np.diff(alone.aligned.indices[0, :9]) > 0).all()
-    assert_same(ltc.neighbors(tmp_path / "run.zarr", k=9, client=client), alone)
+    assert_same_neighbours(ltc.neighbors(tmp_path / "run.zarr", k=9, client=client), alone)
 
 
 def test_merging_takes_the_best_of_all_in_any_order():

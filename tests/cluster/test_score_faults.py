@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 
 import clusters
 import numpy as np
@@ -75,7 +74,7 @@ def test_a_client_that_is_killed_leaves_its_parts_to_the_next(
     def wait_after_three(writer, *arguments):
         if len(written) >= 3:
             some.set()
-            assert go_on.wait(120)
+            assert go_on.wait(clusters.PATIENCE)
         return plain(writer, *arguments)
 
     with clusters.started(2, processes=False, protocol="tcp://") as client:
@@ -83,11 +82,11 @@ def test_a_client_that_is_killed_leaves_its_parts_to_the_next(
             patch.setattr(PartWriter, "write", wait_after_three)
             command = [sys.executable, "-c", CLIENT, run, client.scheduler.address]
             with subprocess.Popen(command, env=ENVIRONMENT) as process:
-                assert some.wait(120)
+                assert some.wait(clusters.PATIENCE)
                 process.kill()
-            wait_until(lambda: len(clients_of(client)) == 1)
+            clusters.wait_until(lambda: len(clients_of(client)) == 1)
             go_on.set()
-            wait_until(lambda: is_idle(client))
+            clusters.wait_until(lambda: clusters.is_idle(client))
         there = set(written)
         # Each of two threads may have had one more, and begun another before it was told.
         assert 3 <= len(there) <= 7
@@ -111,21 +110,6 @@ def clients_of(client):
     return [name for name in names if name.startswith("Client-")]
 
 
-def is_idle(client):
-    """Whether no worker is in a task, not even in one that has been cancelled."""
-    busy = client.run(lambda dask_worker: len(dask_worker.state.executing))
-    return not any(busy.values()) and not any(client.processing().values())
-
-
-def wait_until(reached):
-    """Wait for something, long enough for a machine that has much else to do."""
-    for _ in range(2_400):
-        if reached():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come to that")
-
-
 @pytest.mark.parametrize("kind", ["503", "refuse", "lose", "half"])
 def test_an_object_store_that_stumbles(site, client, kind):
     make(site.path)
@@ -144,7 +128,7 @@ def test_an_object_store_that_fails_has_what_was_written(site, client, written, 
     site.proxy.faults = [Fault("503", "PUT", "scores/kept/c/.", skip=5, times=1_000)]
     with pytest.raises(StoreConnectionError, match="503"):
         ltc.score(site.path, save="kept", client=client)
-    wait_until(lambda: is_idle(client))
+    clusters.wait_until(lambda: clusters.is_idle(client))
     site.proxy.reset()
     there = set(written)
     assert len(there) == 5

@@ -1,7 +1,7 @@
 """`ltc.score` on a cluster: the bits and the errors of one machine, whatever the division."""
 
-import numpy as np
 import pytest
+from clusters import assert_same_scores
 from score_cases import BAD_ARGUMENTS, make, scattered_gaps
 
 import ltc
@@ -16,30 +16,13 @@ def _small_chunks(monkeypatch):
     monkeypatch.setattr(ltc.store.writer, "CHUNK_SAMPLES", 70)
 
 
-def assert_same(store, client, **options):
-    """Fail unless the cluster scores as this process does, whether it keeps the scores or not."""
-    alone = ltc.score(store, **options)
-    for save in (None, "kept"):
-        scores = ltc.score(store, client=client, save=save, **options)
-        np.testing.assert_array_equal(scores.values, alone.values)
-        np.testing.assert_array_equal(
-            scores.labels, alone.labels if options.get("groups") is None or save is None else None
-        )
-        assert scores.metadata == alone.metadata
-    loaded = ltc.load_scores(store.path, "kept")
-    np.testing.assert_array_equal(loaded.values, alone.values)
-    assert loaded.metadata == alone.metadata
-    assert ltc.open_store(store.path).verify().ok
-    return alone
-
-
 @pytest.mark.parametrize("change", [None, scattered_gaps], ids=["complete", "gaps"])
 @pytest.mark.parametrize("kind", ["class-mean", "mean", "class-pairs", "pairs"])
 @pytest.mark.parametrize("signal", ["difference", "loss"])
 def test_references_and_signals(tmp_path, client, signal, kind, change):
     store, *_ = make(tmp_path / "run.zarr", change=change)
     assert store.chunk_samples == 70
-    scores = assert_same(store, client, signal=signal, reference=kind)
+    scores = assert_same_scores(store, client, signal=signal, reference=kind)
     assert not scores.undefined.all()
 
 

@@ -8,7 +8,13 @@ import pytest
 
 import ltc_kernels
 from kernels import cases
-from ltc_kernels import group_correlation, thread_count, work_alone
+from ltc_kernels import (
+    as_this_thread,
+    group_correlation,
+    thread_count,
+    work_alone,
+    working_alone,
+)
 from ltc_kernels.cpu.threads import for_ranges
 
 
@@ -34,6 +40,19 @@ def test_a_thread_that_works_alone_uses_no_other(monkeypatch):
     assert threading.current_thread() not in names_of_threads()
     assert len(in_a_thread(names_of_threads, threading.Event())) == 1
     assert threading.current_thread() not in names_of_threads()  # others are as they were
+
+
+def test_other_threads_work_as_the_one_that_starts_them(monkeypatch):
+    monkeypatch.setattr(ltc_kernels.cpu.threads, "thread_count", lambda: 3)
+
+    def another_works_by_itself():
+        with ThreadPoolExecutor(1, initializer=as_this_thread()) as pool:
+            return pool.submit(lambda: names_of_threads() == {threading.current_thread()}).result()
+
+    assert not another_works_by_itself()
+    with working_alone():
+        assert another_works_by_itself()
+    assert not another_works_by_itself()
 
 
 def test_scores_are_the_same_alone():
