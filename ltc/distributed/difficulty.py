@@ -168,9 +168,7 @@ class _ClusterDifficulty:
                 )
                 for each in ranges
             )
-            for call, future in tasks.completed(calls):
-                (result,) = tasks.results(call.what, [future], direct=direct)
-                tasks.release(future)
+            for _, result in tasks.gathered(calls, direct=direct):
                 bar.update(result.samples.stop - result.samples.start)
                 if result.negative is not None:
                     more = result.negative
