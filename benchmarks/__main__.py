@@ -28,7 +28,8 @@ SUITES = {
     "formats": "codecs and chunk sizes: size, writing and reading",
     "report": "ltc.report: time, memory, and the size of the file; needs ltc[report]",
     "planning": "what ltc plan estimates beside what runs take",
-    "cluster": "Dask clusters against one process, ltc plan --workers; needs ltc[cluster,objects]",
+    "cluster": "Dask clusters against one process; 4 minutes, needs ltc[cluster,objects]",
+    "cluster_plan": "what ltc plan --workers estimates beside runs; needs ltc[cluster,objects]",
     "scheduler": "Dask's scheduler with 100,000 tasks that wait; 4 minutes, needs ltc[cluster]",
     "compiled": "the kernels for a GPU as compiled: registers, loads, tensor cores; needs no GPU",
     "accuracy": "error against float64",
@@ -38,7 +39,7 @@ SUITES = {
 }
 WITHOUT_SIZE = {"accuracy", "compiled", "scale", "scheduler"}
 # run only when named, or with --full
-SLOW = {"cluster", "clusters", "compiled", "pairs", "report", "scale", "scheduler"}
+SLOW = {"cluster", "cluster_plan", "clusters", "compiled", "pairs", "report", "scale", "scheduler"}
 FULL = {"selection": "imagenet-21k"}  # sizes with --full, where they are others
 
 

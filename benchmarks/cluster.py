@@ -11,18 +11,16 @@ workers whose memory Dask limits: it kills those that take more.
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from distributed import Client, LocalCluster
 
 import ltc
 from benchmarks import cluster_plan, inputs, machine, scale, scoring
+from benchmarks.local_cluster import MEMORY, begin_peak, started
 from benchmarks.object_store import serve
 from benchmarks.results import Table
 from benchmarks.timing import Timing, measure
@@ -31,7 +29,9 @@ from ltc.distributed.tasks import Call, Tasks
 from ltc_kernels import thread_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from distributed import Client
 
 WORKERS = (1, 2, 4)
 ROUNDS = 15
@@ -39,7 +39,6 @@ FEW_ROUNDS = 5  # where one takes long
 LIMIT = 0.85  # of the speed of one process, with
 LIMITED = 2  # workers, at
 LIMITED_SIZE = "imagenet-1k"
-MEMORY = "1GB"  # of a worker
 QUERIES = 256
 LARGE = {  # with --size: training samples, checkpoints and classes of what memory is limited for
     "smallest": (300_000, 5, 10),
@@ -65,31 +64,11 @@ class Measured:
     restarts: int
 
 
-@contextlib.contextmanager
-def started(workers: int) -> Iterator[Client]:
-    """Run a cluster of processes with a thread and limited memory each; a client of it."""
-    with warnings.catch_warnings():
-        # Of a port for the dashboard, which nobody looks at.
-        warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=MEMORY,
-                dashboard_address=":0",
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-
-
 def run(size_name: str = "imagenet-1k", rounds: int = ROUNDS) -> list[Table]:
-    """Measure scoring on a disk and at a server, neighbours, a larger store, and the plan."""
+    """Measure scoring on a disk and at a server, a larger store, and neighbours."""
     size, few = inputs.SIZES[size_name], min(rounds, FEW_ROUNDS)
     with tempfile.TemporaryDirectory() as folder, serve() as server, server.in_environment():
-        recording = cluster_plan.record(server, size)
-        with started(LIMITED) as client:
-            planned = cluster_plan.compare(client, server, recording)
+        remote = cluster_plan.record(server, size).store
         disk = ltc.open_store(scoring.write(folder, size))
         large = ltc.open_store(scale.write(Path(folder, "large"), *LARGE[size_name]))
         scored, scored_large, searched = _scoring(disk), _scoring(large), _neighbors(disk)
@@ -98,11 +77,10 @@ def run(size_name: str = "imagenet-1k", rounds: int = ROUNDS) -> list[Table]:
             with started(workers) as client:
                 limit = limited and workers == LIMITED
                 _add_scoring(scored, "disk", _measured_scoring(client, disk, rounds), limit=limit)
-                remote = _measured_scoring(client, recording.store, few)
-                _add_scoring(scored, "S3 server", remote)
+                _add_scoring(scored, "S3 server", _measured_scoring(client, remote, few))
                 _add_scoring(scored_large, "disk", _measured_scoring(client, large, few))
                 _add_neighbors(searched, client, disk, few)
-    return [scored, scored_large, searched, planned]
+    return [scored, scored_large, searched]
 
 
 def _measured_scoring(client: Client, store: ltc.Store, rounds: int) -> Measured:
@@ -121,7 +99,7 @@ def _measured_scoring(client: Client, store: ltc.Store, rounds: int) -> Measured
 
 def _measured(client: Client, calls: dict[str, Callable[[], object]], rounds: int) -> Measured:
     """Time calls in turns; workers that were there before must be there afterwards."""
-    before = client.run(cluster_plan.begin_peak)
+    before = client.run(begin_peak)
     timings = measure(calls, rounds=rounds)
     peaks = client.run(machine.peak_memory)
     return Measured(len(before), timings, max(peaks.values()), len(before.keys() - peaks.keys()))

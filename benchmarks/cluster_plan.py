@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from distributed import get_task_stream
 
 import ltc
 from benchmarks import inputs, machine
-from benchmarks.object_store import BUCKET, Counts
+from benchmarks.local_cluster import begin_peak, started
+from benchmarks.object_store import BUCKET, Counts, serve
 from benchmarks.results import Table
 from ltc.distributed.steps import Conditions
 from ltc.planning import format_bytes, format_seconds
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from benchmarks.object_store import ObjectStore
 
+WORKERS = 2
 ASKED = 400  # requests for a rate
 CHUNK = 2 * 262_144  # bytes of an object for the network's
 ALONE = 20  # requests one after another, for the latency
@@ -54,6 +55,14 @@ plan = plan_cluster(*sizes, measure_rates(sizes[2]), workers, Conditions(**condi
 steps = [asdict(step) | {"seconds": step.seconds, "bound": step.bound} for step in plan.steps]
 print(json.dumps([plan.run.store, plan.objects, steps]))
 """
+
+
+def run(size_name: str = "imagenet-1k") -> Table:
+    """Record a run of this size at a server, and do with it what is planned."""
+    with serve() as server, server.in_environment():
+        recording = record(server, inputs.SIZES[size_name])
+        with started(WORKERS) as client:
+            return compare(client, server, recording)
 
 
 @dataclass(frozen=True)
@@ -220,12 +229,6 @@ def _measured(client: Client, server: ObjectStore, call: Callable[[], object]) -
     counts, peaks = server.counts() - before, client.run(machine.peak_memory)
     grown = max(1e6 * peaks[worker] - memory[worker] for worker in peaks)
     return Found(len(stream.data), counts, grown, took)
-
-
-def begin_peak() -> float:
-    """Forget the peak of this process's memory, as Linux lets it; the bytes resident now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return 1e6 * machine.peak_memory()
 
 
 def _add(table: Table, step: dict[str, Any], found: Found) -> None:
