@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from ltc.errors import (
     ArgumentValueError,
     StoreCorruptError,
     StoreFormatError,
+    StoreLockedError,
 )
 from ltc.store.encoding import Encoder, encode
 from ltc.store.format import ROOT, parse_array, score_document, serialise
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
     from ltc.store.header import Header
-    from ltc.store.places import Place
+    from ltc.store.places import Objects, Place
 
 __all__ = [
     "OWN",
@@ -49,6 +51,7 @@ __all__ = [
 SCORE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 OWN: Final = "ltc"
 """The attribute with what is the store's own."""
+PATIENCE: Final = 10.0  # seconds to wait for others that save scores
 
 
 def write_scores(
@@ -79,7 +82,8 @@ def write_scores(
     StoreNotFoundError, StoreFormatError
         There is no store with commits.
     StoreLockedError
-        Another process is saving scores in this store; at an address, scores of this name.
+        Another process has been saving scores in this store for ten seconds, as one does that has
+        a cluster score; at an address, scores of this name.
     OSError
         The disk is full; scores of that name are as they were then. Or an address gave no answer;
         there are none of that name then.
@@ -90,7 +94,7 @@ def write_scores(
     _check_values(values, header.num_train)
     checked = json_values(attributes)
     array = f"scores/{name}"
-    objects = place.lock("scores", f"{array}/{ROOT}", fsync=False)
+    objects = _locked(place, f"{array}/{ROOT}")
     try:
         own = {"crc32": _checksum(values), "revision": header.revision}
         if objects.owner is not None:
@@ -101,6 +105,22 @@ def write_scores(
         objects.replace_all(array, {**parts, ROOT: serialise(document)})
     finally:
         objects.release()
+
+
+def _locked(place: Place, switch: str) -> Objects:
+    """Lock the scores; wait a while for others that save some, which takes them a moment.
+
+    Several processes that score a run by different measures end at the same time easily, and what
+    they have computed would be lost.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return place.lock("scores", switch, fsync=False)
+        except StoreLockedError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.02)
 
 
 def open_scores(store: ZarrStore, name: str, header: Header) -> tuple[ArrayReader, dict[str, Any]]:

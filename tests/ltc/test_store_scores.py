@@ -4,6 +4,8 @@ import errno
 import functools
 import itertools
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,12 +184,26 @@ def test_a_lost_or_changed_chunk_is_named(path):
     assert store.verify().lost == ("scores/cld/c/1",)
 
 
-def test_one_process_saves_at_a_time(path):
+def test_one_process_saves_at_a_time(path, monkeypatch):
+    monkeypatch.setattr("ltc.store.scores.PATIENCE", 0.05)
     held = locate(path).lock("scores", "scores/other/zarr.json", fsync=False)
     with pytest.raises(StoreLockedError, match="is open for writing already"):
         write_scores(path, "cld", VALUES, ATTRIBUTES)
     held.release()
     write_scores(path, "cld", VALUES, ATTRIBUTES)
+
+
+def test_who_saves_while_others_do_waits_for_its_turn(path):
+    held = locate(path).lock("scores", "scores/other/zarr.json", fsync=False)
+    with ThreadPoolExecutor(2) as executor:
+        saved = [executor.submit(write_scores, path, "cld", VALUES, {"by": by}) for by in "ab"]
+        time.sleep(0.1)
+        assert not any(one.done() for one in saved)
+        held.release()
+        assert [one.result() for one in saved] == [None, None]
+    values, attributes = open_store(path).read_scores("cld")
+    np.testing.assert_array_equal(values, VALUES)
+    assert attributes["by"] in "ab"
 
 
 @pytest.mark.parametrize(
