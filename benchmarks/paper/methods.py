@@ -31,6 +31,7 @@ KINDS = (
     "forgetting-most",
 )
 ORDERS = {"herding": herding, "k-centre": k_centre}
+FOUND = "DUAL times LTC, Beta sampling"  # by the search, when the others had been compared
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,11 @@ METHODS = (
         "uncertain samples",
         _difficulty("dual", "confidence", strategy="beta"),
     ),
-    Method("dual-ltc-beta", "in full", "DUAL times LTC, Beta sampling", _dual_times_ltc()),
+    Method("dual-ltc-beta", "in full", FOUND, _dual_times_ltc()),
     Method(
         "dual-ltc-beta-fading",
         "fading at 10 a class",
-        "DUAL times LTC, Beta sampling",
+        FOUND,
         _dual_times_ltc(fading=10.0),
     ),
     Method("confidence", "confidence", "easy and typical samples", _difficulty("confidence")),
