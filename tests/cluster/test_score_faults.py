@@ -111,7 +111,8 @@ def clients_of(client):
 
 
 @pytest.mark.parametrize("kind", ["503", "refuse", "lose", "half"])
-def test_an_object_store_that_stumbles(site, client, kind):
+def test_an_object_store_that_stumbles(site, client, kind, monkeypatch):
+    monkeypatch.setattr(ltc.store.writer, "CHUNK_SAMPLES", 2 * CHUNK)
     make(site.path)
     site.proxy.faults = [
         Fault(kind, "GET", "train/losses/c", skip=7, times=3),
