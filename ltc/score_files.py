@@ -75,7 +75,11 @@ def read_scores(path: Path) -> ScoreArrays:
     OSError
         It can't be read.
     """
-    return read_npz(path) if path.suffix.lower() == ".npz" else _read_parquet(path)
+    found = read_npz(path) if path.suffix.lower() == ".npz" else _read_parquet(path)
+    for what, array, dtype in (("values", found.values, "f4"), ("labels", found.labels, "i4")):
+        if array is not None and array.dtype != dtype:
+            raise _not_scores(path, f"its {what} are {array.dtype}, not {np.dtype(dtype)}")
+    return found
 
 
 def read_npz(path: Path) -> ScoreArrays:

@@ -166,7 +166,7 @@ def load_indices(path: str | os.PathLike[str]) -> NDArray[np.int64]:
         return _read_npy(path)
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before it
         if path.suffix.lower() == ".txt":
             return _parsed(path, ((n, line) for n, line in enumerate(file, 1) if line.strip()))
         rows = csv.DictReader(file)

@@ -143,6 +143,9 @@ def test_files_that_are_no_such_tables(tmp_path):
         ltc.load_scores(path)
     with pytest.raises(ArgumentValueError, match=r"must have a column 'index', got \['score'\]"):
         load_indices(path)
+    parquet.write_table(arrow.table({"index": [0], "score": [0.5]}), path)
+    with pytest.raises(ArgumentValueError, match=r"parquet': its values are float64, not float32"):
+        ltc.load_scores(path)
     parquet.write_table(arrow.table({"index": [0.5]}), path)
     with pytest.raises(ArgumentTypeError, match="must hold integer indices, got float64"):
         load_indices(path)

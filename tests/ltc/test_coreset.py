@@ -138,6 +138,14 @@ def test_indices_are_read_back(tmp_path, coreset, suffix):
     assert found.tolist() == coreset.indices.tolist()
 
 
+@pytest.mark.parametrize("suffix", ["txt", "csv"])
+def test_indices_are_read_back_from_a_file_that_a_spreadsheet_saved(tmp_path, suffix):
+    path = tmp_path / f"coreset.{suffix}"
+    CORESET.save(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_indices(path).tolist() == INDICES.tolist()
+
+
 def test_text_by_hand_is_read(tmp_path):
     (tmp_path / "few.txt").write_bytes(b"3\r\n\r\n 12 \n5")
     assert load_indices(tmp_path / "few.txt").tolist() == [3, 12, 5]

@@ -184,6 +184,14 @@ def test_a_changed_file_is_named(scores, tmp_path):
         ({"metadata": np.array("{}")}, "it has no array 'values'"),
         ({"values": VALUES, "metadata": np.array("3")}, "its metadata are no JSON object"),
         ({"values": VALUES, "metadata": np.array("{")}, "it is damaged, or has arrays of Python"),
+        (
+            {"values": VALUES.astype(np.float64), "metadata": np.array("{}")},
+            r"other\.npz': its values are float64, not float32",
+        ),
+        (
+            {"values": VALUES, "labels": LABELS.astype(np.int64), "metadata": np.array("{}")},
+            "its labels are int64, not int32",
+        ),
         ({"values": np.array([None]), "metadata": np.array("{}")}, "has arrays of Python objects"),
     ],
 )
