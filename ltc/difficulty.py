@@ -115,7 +115,7 @@ def difficulty(
     run : path or Store
         A store written by `Recorder` or `write_store`.
     kind : str or sequence of str
-        One of the table, or several: they are computed in one pass over the store.
+        One of those above, or several: they are computed in one pass over the store.
     checkpoints : slice or sequence of int, optional
         Positions of the checkpoints to use, unique and ascending; all by default. Those at which no
         training sample was observed are left out.

@@ -63,16 +63,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a figure of the papers on data in reach. Work that was killed goes on.",
         epilog="figures: " + "; ".join(f"{name} ({what})" for name, what in FIGURES.items()),
     )
-    parser.add_argument("figure", choices=FIGURES)
-    parser.add_argument("--dataset", choices=DATASETS, default="digits")
+    parser.add_argument("figure", choices=FIGURES, help="which, as told below")
+    parser.add_argument("--dataset", choices=DATASETS, default="digits", help="default: digits")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
     parser.add_argument(
         "--work", type=Path, default=CACHE, metavar="DIR", help=f"results so far; {CACHE}"
     )
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--long-seeds", type=int, default=5, help="with matched iterations")
+    parser.add_argument("--seeds", type=int, default=5, help="repetitions of all of it; default: 5")
     parser.add_argument(
-        "--long-share", type=float, default=1.0, help="of what share of everything; 1: of all of it"
+        "--long-seeds",
+        type=int,
+        default=5,
+        help="of those, how many with matched iterations too; default: 5",
+    )
+    parser.add_argument(
+        "--long-share", type=float, default=1.0, help="of what share of everything; default: 1"
     )
     parser.add_argument("--epochs", type=int, help="of the recorded run; set by the data set")
     parser.add_argument("--stages", type=int, default=9, help="stop after so many stages of jobs")
