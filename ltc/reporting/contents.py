@@ -31,7 +31,7 @@ NEIGHBOURS: Final = 5  # of each kind and query
 LOOKED_AT: Final = 20_000  # training samples among which those to look up are drawn
 LOSSES: Final = 300_000  # of training samples that can be looked up
 CLUSTERED: Final = 8_000_000  # losses of the largest run of which trajectories are clustered
-STABILITY_SAMPLES: Final = 20_000
+STABILITY_SAMPLES: Final = 10_000
 SEED: Final = 0
 
 T = TypeVar("T")
