@@ -90,16 +90,17 @@ def _timed(client: Client, waits: NDArray[np.float64]) -> list[float]:
 
 def _add(table: Table, waits: NDArray[np.float64], parts: list[float]) -> None:
     least = waits.sum() / THREADS
-    overhead, limit = "-", "-"
+    waited = at_least = overhead = limit = "-"
     if least:
+        waited, at_least = f"{1e3 * waits.mean():.3g} ms", f"{least:.4g} s"
         over = Timing(tuple(PARTS * part / least - 1 for part in parts))
         low, high = 100 * over.quantile(0.2), 100 * over.quantile(0.8)
         overhead = f"{100 * (sum(parts) / least - 1):.2g} % ({low:.2g} to {high:.2g})"
         limit = f"{100 * LIMIT:g} %"
     table.add(
         f"{waits.size:,}",
-        f"{1e3 * waits.mean():.3g} ms",
-        f"{least:.4g} s",
+        waited,
+        at_least,
         f"{sum(parts):.4g} s",
         str(Timing(tuple(PARTS * part / waits.size for part in parts))),
         overhead,
