@@ -166,9 +166,9 @@ class Scores(ScoresExports):
             `confidence` that moves to easier samples the smaller the coreset is (DUAL, arXiv
             2502.06905); those with scores of at most 0 come last. Of
             DUAL's scores, with `times` those of LTC and a `fading` of 10, it is what to take: it
-            came out above ``"random"`` at every size from 1 to 20 %, in the mean, on digits and
-            Fashion-MNIST, with right and with wrong labels (``python -m
-            benchmarks.paper.strategies``).
+            came out above ``"random"`` at every size from 1 to 20 %, in the mean, on digits with
+            matched iterations and on Fashion-MNIST with matched epochs, with right and with wrong
+            labels (``python -m benchmarks.paper.strategies``).
         cutoff : float
             Share of each class's defined scores, in 0..1, rounded down, that is set aside, the
             lowest first. It keeps out what is likely to be mislabelled. It goes by class for every
