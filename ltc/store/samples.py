@@ -204,7 +204,24 @@ def _ids(name: str, ids: object, size: int) -> NDArray[Any]:
                 )
     elif array.dtype.kind not in "UT":
         raise ArgumentTypeError(f"{name} must be integers or strings, got {array.dtype}")
-    return array.astype(np.dtypes.StringDType())
+    try:
+        return array.astype(np.dtypes.StringDType())
+    except (TypeError, UnicodeError) as error:
+        for sample, value in enumerate(array.tolist()):
+            if not _is_text(value):
+                raise ArgumentValueError(
+                    f"{name} must be text that UTF-8 can hold, got {value!r} at sample {sample}"
+                ) from error
+        raise
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string has no lone surrogates, as Python makes of file names that aren't UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_length(name: str, array: NDArray[Any], size: int) -> None:

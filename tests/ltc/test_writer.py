@@ -1,6 +1,7 @@
 """Writing: arguments, order of commits, resuming, rewinding, one writer, a full disk."""
 
 import errno
+import os
 import resource
 import shutil
 import subprocess
@@ -139,6 +140,11 @@ def test_a_checkpoint_that_no_sample_was_seen_at(path):
             {"val_ids": np.array(["a", 1, "b", "c", "d"], object)},
             ArgumentTypeError,
             "val_ids must all be integers or all be strings, got int at sample 1",
+        ),
+        (
+            {"val_ids": ["a", "b", os.fsdecode(b"n\xff.jpg"), "c", "d"]},
+            ArgumentValueError,
+            r"val_ids must be text that UTF-8 can hold, got 'n\\udcff.jpg' at sample 2",
         ),
         (
             {"compression": "gzip"},
