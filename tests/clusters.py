@@ -40,7 +40,9 @@ def started(workers=2, *, threads=1, processes=True, **options):
     """Run a cluster; a client of it."""
     from distributed import Client, LocalCluster
 
-    with quick_starts(), warnings.catch_warnings():
+    # Threads need no start; a cluster of them that lives for all tests must not set it for others.
+    starts = quick_starts() if processes else contextlib.nullcontext()
+    with starts, warnings.catch_warnings():
         # Of a port for the dashboard, which nobody looks at.
         warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
         with (
