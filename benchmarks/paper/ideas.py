@@ -94,7 +94,8 @@ def covering_by_beta(run: Losses, k: int, seed: int, *, exponent: float, cutoff:
     aside = run.aside(cutoff)
     weights[() if aside is None else aside] = -np.inf
     waits = waiting_times(weights, np.random.PCG64(seed).random_raw(scores.size))
-    cells = np.unique(np.stack([run.labels, clusters]), axis=1, return_inverse=True)[1]
+    pairs = np.stack([run.labels, clusters])
+    cells = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()  # NumPy 2.0 keeps two axes
     order = np.lexsort((waits, cells))
     wanted = np.bincount(cells[covered], minlength=cells.max() + 1)
     sizes = np.bincount(cells)
